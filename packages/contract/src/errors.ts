@@ -1,0 +1,116 @@
+/**
+ * The closed catalogue of error codes. A code is stable: scripts may depend on it.
+ * `status` is the HTTP status it is sent with, `title` the short text of its kind.
+ */
+export const ERRORS = {
+  bad_request: { status: 400, title: "The request could not be read" },
+  malformed_json: { status: 400, title: "The body is not valid JSON" },
+  unauthenticated: { status: 401, title: "A valid token is needed" },
+  bad_credentials: { status: 401, title: "User or password is wrong" },
+  forbidden: { status: 403, title: "Not allowed" },
+  not_found: { status: 404, title: "Not found" },
+  method_not_allowed: { status: 405, title: "Method not allowed" },
+  conflict: { status: 409, title: "Conflict with the present state" },
+  name_taken: { status: 409, title: "The name is taken" },
+  wrong_state: { status: 409, title: "Not possible in this state" },
+  in_use: { status: 409, title: "Still in use" },
+  agent_stopped: { status: 409, title: "The agent is stopped" },
+  idempotency_conflict: { status: 409, title: "The first request with this key still runs" },
+  precondition_failed: { status: 412, title: "The object has changed" },
+  too_large: { status: 413, title: "Too large" },
+  unsupported_media_type: { status: 415, title: "Media type not supported" },
+  validation_failed: { status: 422, title: "Validation failed" },
+  idempotency_mismatch: { status: 422, title: "The key was used with another body" },
+  local_sources_disabled: { status: 422, title: "Local sources are not allowed" },
+  unknown_agent: { status: 422, title: "No such agent in the build" },
+  rate_limited: { status: 429, title: "Too many requests" },
+  internal: { status: 500, title: "Internal error" },
+  computer_unreachable: { status: 502, title: "The session computer does not answer" },
+  not_ready: { status: 503, title: "Not ready" },
+  draining: { status: 503, title: "The server is stopping" },
+  disk_full: { status: 507, title: "The disk is full" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One failed field of a request. `path` is dotted, `body.name` for example. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** RFC 9457 problem details, the body of every answer with a status of 400 or more. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly errors?: readonly FieldError[];
+}
+
+export interface RaworcErrorOptions {
+  readonly cause?: unknown;
+  readonly errors?: readonly FieldError[];
+  /** Seconds after which a repeated request may succeed. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** An expected failure. The message is for the caller and says what to do about it. */
+export class RaworcError extends Error {
+  override readonly name = "RaworcError";
+  readonly code: ErrorCode;
+  readonly errors: readonly FieldError[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: RaworcErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.errors = options.errors;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  toProblem(): Problem {
+    const { status, title } = ERRORS[this.code];
+    const problem = {
+      type: `https://raworc.dev/errors/${this.code}`,
+      title,
+      status,
+      detail: this.message,
+      code: this.code,
+    };
+    return this.errors === undefined ? problem : { ...problem, errors: this.errors };
+  }
+}
+
+export function isRaworcError(error: unknown, code?: ErrorCode): error is RaworcError {
+  return error instanceof RaworcError && (code === undefined || error.code === code);
+}
+
+/**
+ * Codes a failed message, build or session carries in its record.
+ * They are no HTTP errors: the request that accepted the work had already succeeded.
+ */
+export const FAILURES = {
+  handler_failed: "The handler raised an error",
+  handler_not_found: "The handler named by the manifest is not there",
+  agent_exited: "The agent's process ended by its own hand",
+  agent_died: "The agent's process or its computer vanished",
+  agent_timeout: "The agent took longer than its time limit",
+  agent_start_failed: "The agent's process could not be started",
+  cancelled: "The message was cancelled",
+  computer_failed: "The session computer could not be made or reached",
+  disk_full: "The disk is full",
+  source_not_found: "The repository or branch could not be read",
+  manifest_invalid: "The manifest is wrong",
+  runtime_unknown: "The runtime is unknown or could not be detected",
+  build_command_failed: "A build step failed",
+  build_timeout: "The build took longer than its time limit",
+  server_error: "The server failed",
+} as const satisfies Record<string, string>;
+
+export type FailureCode = keyof typeof FAILURES;

@@ -1,0 +1,140 @@
+/**
+ * What the control plane and the host in a session computer say to each other: HTTP over a Unix socket.
+ * The control plane dials in; the host never dials out. Both sides ship together, yet whatever comes
+ * out of a session is hostile: the control plane parses answers with the schemas here.
+ *
+ *   GET    /health                → HostHealth
+ *   POST   /claim    HostClaim    → 204; again with the same session_id replaces environment and agents;
+ *                                   with another session_id 409
+ *   POST   /messages HostMessage  → NDJSON of HostMessageLine. A known id is not run again: its lines are
+ *                                   given from the journal, and go on live while it runs. `?from=N` leaves out
+ *                                   the lines before line N
+ *   GET    /messages/{id}         → the same lines; 404 when the host never started it
+ *   POST   /messages/{id}/cancel  → 202; 404 when it is not known
+ *   DELETE /messages/{id}         → 204; the end is recorded by the control plane, the journal may forget it
+ *   POST   /exec     HostExec     → NDJSON of HostExecLine; closing the connection kills all that it started
+ *   POST   /shutdown              → 202; workers get SIGTERM, after 2 s SIGKILL, then the host exits
+ *
+ * Errors: `{error: {code, message}}` with a status of 400 or more.
+ */
+import { z } from "zod";
+import { Metadata } from "./lists.ts";
+import { ResolvedManifest } from "./manifest.ts";
+
+/** Where things are inside a session computer, with either driver. */
+export const COMPUTER = {
+  session: "/session",
+  workspace: "/session/workspace",
+  logs: "/session/logs",
+  agents: "/session/agents",
+  cache: "/session/cache",
+  temporary: "/session/tmp",
+  state: "/session/state",
+  /** Artifacts of builds, read-only: `/opt/raworc/agents/{artifact key}`. */
+  artifacts: "/opt/raworc/agents",
+  /** The host's bundle and the adapters. */
+  program: "/opt/raworc/host",
+  /** Only the host may enter its parent; the machine's side of it is a directory of that computer alone. */
+  socketDirectory: "/run/raworc/socket",
+  hostSocket: "host.sock",
+  egressSocket: "egress.sock",
+  /** Where the host listens for the programs beside it when their way out is the egress proxy. */
+  egressProxy: "http://127.0.0.1:3128",
+  hostUid: 0,
+  agentUid: 1000,
+} as const;
+
+export const HostHealth = z.object({
+  status: z.literal("ok"),
+  version: z.string(),
+  session_id: z.string().nullable(),
+  uptime_ms: z.number(),
+});
+export type HostHealth = z.infer<typeof HostHealth>;
+
+export const HostAgent = z.object({
+  name: z.string(),
+  /** Folder of the built agent inside the computer. */
+  path: z.string(),
+  manifest: ResolvedManifest,
+});
+export type HostAgent = z.infer<typeof HostAgent>;
+
+export const HostClaim = z.object({
+  session_id: z.string(),
+  space: z.string(),
+  /** Environment of agents and commands: secrets and what the server's configuration hands on. */
+  environment: z.record(z.string(), z.string()),
+  agents: z.array(HostAgent),
+});
+export type HostClaim = z.infer<typeof HostClaim>;
+
+/** The handler's second argument. */
+export const AgentContext = z.object({
+  session_id: z.string(),
+  space: z.string(),
+  message_id: z.string(),
+  timestamp: z.string(),
+  created_by: z.string(),
+  agent: z.string(),
+  history: z.array(z.object({ role: z.string(), content: z.string() })),
+  metadata: Metadata,
+});
+export type AgentContext = z.infer<typeof AgentContext>;
+
+export const HostMessage = z.object({
+  message_id: z.string(),
+  agent: z.string(),
+  content: z.string(),
+  context: AgentContext,
+});
+export type HostMessage = z.infer<typeof HostMessage>;
+
+const Tokens = z.object({ input: z.number(), output: z.number() }).partial();
+
+/** A line of an answer. Lines are numbered from 0 by their place; a heartbeat `{"type":"beat"}` counts not. */
+export const HostMessageLine = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("start"), at: z.string() }),
+  z.object({ type: z.literal("delta"), text: z.string() }),
+  z.object({
+    type: z.literal("end"),
+    status: z.enum(["done", "failed", "cancelled"]),
+    /** The whole reply, or its first REPLY_MAX_BYTES. */
+    content: z.string(),
+    truncated: z.boolean(),
+    /** Relative to the session's folder: the whole reply where it was cut. */
+    reply_file: z.string().nullable(),
+    duration_ms: z.number(),
+    /** Relative to the session's folder: `logs/{agent}_…_stdout.log`, and the stderr one. */
+    log_file: z.string().nullable(),
+    error_log_file: z.string().nullable(),
+    tokens: Tokens.optional(),
+    cost: z.number().optional(),
+    error: z.object({ code: z.string(), message: z.string() }).optional(),
+  }),
+]);
+export type HostMessageLine = z.infer<typeof HostMessageLine>;
+export type HostMessageEnd = Extract<HostMessageLine, { type: "end" }>;
+
+export const HostExec = z.object({
+  /** A text goes to `sh -c`, a list is run as it is. */
+  command: z.union([z.string(), z.array(z.string()).min(1)]),
+  cwd: z.string(),
+  env: z.record(z.string(), z.string()),
+  timeout_s: z.number(),
+  stdin: z.string().optional(),
+});
+export type HostExec = z.infer<typeof HostExec>;
+
+export const HostExecLine = z.discriminatedUnion("type", [
+  z.object({ type: z.enum(["stdout", "stderr"]), data: z.string(), encoding: z.enum(["utf-8", "base64"]) }),
+  z.object({
+    type: z.literal("exit"),
+    exit_code: z.number().nullable(),
+    signal: z.string().nullable(),
+    timed_out: z.boolean(),
+  }),
+]);
+export type HostExecLine = z.infer<typeof HostExecLine>;
+
+export const HostFailure = z.object({ error: z.object({ code: z.string(), message: z.string() }) });

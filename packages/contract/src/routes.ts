@@ -1,0 +1,362 @@
+import { z } from "zod";
+import type { Resource, Verb } from "./access.ts";
+import { Agent, AgentListQuery, AgentLogs, AgentLogsQuery, CreateAgent, UpdateAgent } from "./agents.ts";
+import { LoginAnswer, LoginRequest, Me } from "./auth.ts";
+import { Build, BuildListQuery, FollowQuery, StartBuild } from "./builds.ts";
+import { EventListQuery, SessionEvent } from "./events.ts";
+import { ListQuery, QuerySwitch } from "./lists.ts";
+import { CreateMessage, Message, MessageCount, MessageListQuery, MessageWithReply } from "./messages.ts";
+import { Id, Name } from "./names.ts";
+import { CreateSession, DeletedQuery, Session, SessionListQuery, UpdateSession } from "./sessions.ts";
+import { CreateSpace, Space, UpdateSpace } from "./spaces.ts";
+import { Health, Version } from "./system.ts";
+
+/** `public` needs no token; `self` needs a token and no right; else the right that the call needs. */
+export type Access = "public" | "self" | { readonly resource: Resource; readonly verb: Verb };
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Below API_BASE, with `:name` for parameters. */
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  /** Status of success. */
+  readonly status: 200 | 201 | 202 | 204;
+  /** Body of success; none with 204 and where the answer is a stream or text. */
+  readonly answer?: z.ZodType;
+}
+
+const SpaceParams = z.object({ space: Name });
+const AgentParams = z.object({ space: Name, name: Name });
+const BuildParams = z.object({ space: Name, build_id: Id });
+const SessionParams = z.object({ id: Id });
+const to = (resource: Resource, verb: Verb) => ({ resource, verb });
+
+/** Every call of the API. The server registers nothing else, and the client calls nothing else. */
+export const ROUTES = {
+  "health.get": {
+    method: "GET",
+    path: "/health",
+    access: "public",
+    summary: "Is the server well",
+    status: 200,
+    answer: Health,
+  },
+  "version.get": {
+    method: "GET",
+    path: "/version",
+    access: "public",
+    summary: "Version of the server",
+    status: 200,
+    answer: Version,
+  },
+  "auth.login": {
+    method: "POST",
+    path: "/auth/login",
+    access: "public",
+    summary: "Get a token",
+    body: LoginRequest,
+    status: 200,
+    answer: LoginAnswer,
+  },
+  "auth.logout": { method: "POST", path: "/auth/logout", access: "self", summary: "Revoke the token", status: 204 },
+  "auth.me": {
+    method: "GET",
+    path: "/auth/me",
+    access: "self",
+    summary: "Who am I, and what may I do",
+    status: 200,
+    answer: Me,
+  },
+
+  "spaces.list": {
+    method: "GET",
+    path: "/spaces",
+    access: to("spaces", "list"),
+    summary: "List spaces",
+    query: ListQuery,
+    status: 200,
+    answer: z.array(Space),
+  },
+  "spaces.create": {
+    method: "POST",
+    path: "/spaces",
+    access: to("spaces", "create"),
+    summary: "Create a space",
+    body: CreateSpace,
+    status: 201,
+    answer: Space,
+  },
+  "spaces.get": {
+    method: "GET",
+    path: "/spaces/:space",
+    access: to("spaces", "get"),
+    summary: "Get a space",
+    params: SpaceParams,
+    status: 200,
+    answer: Space,
+  },
+  "spaces.update": {
+    method: "PUT",
+    path: "/spaces/:space",
+    access: to("spaces", "update"),
+    summary: "Change a space",
+    params: SpaceParams,
+    body: UpdateSpace,
+    status: 200,
+    answer: Space,
+  },
+  "spaces.delete": {
+    method: "DELETE",
+    path: "/spaces/:space",
+    access: to("spaces", "delete"),
+    summary: "Delete a space",
+    params: SpaceParams,
+    query: z.strictObject({ force: QuerySwitch.default(false) }),
+    status: 204,
+  },
+
+  "agents.list": {
+    method: "GET",
+    path: "/spaces/:space/agents",
+    access: to("agents", "list"),
+    summary: "List agents",
+    params: SpaceParams,
+    query: AgentListQuery,
+    status: 200,
+    answer: z.array(Agent),
+  },
+  "agents.create": {
+    method: "POST",
+    path: "/spaces/:space/agents",
+    access: to("agents", "create"),
+    summary: "Register an agent",
+    params: SpaceParams,
+    body: CreateAgent,
+    status: 201,
+    answer: Agent,
+  },
+  "agents.get": {
+    method: "GET",
+    path: "/spaces/:space/agents/:name",
+    access: to("agents", "get"),
+    summary: "Get an agent",
+    params: AgentParams,
+    status: 200,
+    answer: Agent,
+  },
+  "agents.update": {
+    method: "PUT",
+    path: "/spaces/:space/agents/:name",
+    access: to("agents", "update"),
+    summary: "Change an agent",
+    params: AgentParams,
+    body: UpdateAgent,
+    status: 200,
+    answer: Agent,
+  },
+  "agents.delete": {
+    method: "DELETE",
+    path: "/spaces/:space/agents/:name",
+    access: to("agents", "delete"),
+    summary: "Delete an agent",
+    params: AgentParams,
+    status: 204,
+  },
+  "agents.logs": {
+    method: "GET",
+    path: "/spaces/:space/agents/:name/logs",
+    access: to("agents", "get"),
+    summary: "What an agent printed",
+    params: AgentParams,
+    query: AgentLogsQuery,
+    status: 200,
+    answer: AgentLogs,
+  },
+  "agents.deploy": {
+    method: "POST",
+    path: "/spaces/:space/agents/:name/deploy",
+    access: to("builds", "create"),
+    summary: "Build an agent now",
+    params: AgentParams,
+    status: 202,
+    answer: Build,
+  },
+  "agents.stop": {
+    method: "POST",
+    path: "/spaces/:space/agents/:name/stop",
+    access: to("agents", "update"),
+    summary: "Keep an agent out of builds",
+    params: AgentParams,
+    status: 200,
+    answer: Agent,
+  },
+
+  "builds.create": {
+    method: "POST",
+    path: "/spaces/:space/build",
+    access: to("builds", "create"),
+    summary: "Build all agents of a space",
+    params: SpaceParams,
+    body: StartBuild,
+    status: 202,
+    answer: Build,
+  },
+  "builds.list": {
+    method: "GET",
+    path: "/spaces/:space/builds",
+    access: to("builds", "list"),
+    summary: "List builds",
+    params: SpaceParams,
+    query: BuildListQuery,
+    status: 200,
+    answer: z.array(Build),
+  },
+  "builds.latest": {
+    method: "GET",
+    path: "/spaces/:space/build/latest",
+    access: to("builds", "get"),
+    summary: "Get the newest build",
+    params: SpaceParams,
+    status: 200,
+    answer: Build,
+  },
+  "builds.get": {
+    method: "GET",
+    path: "/spaces/:space/build/:build_id",
+    access: to("builds", "get"),
+    summary: "Get a build",
+    params: BuildParams,
+    status: 200,
+    answer: Build,
+  },
+  "builds.logs": {
+    method: "GET",
+    path: "/spaces/:space/build/:build_id/logs",
+    access: to("builds", "get"),
+    summary: "Log of a build",
+    params: BuildParams,
+    query: FollowQuery,
+    status: 200,
+  },
+  "builds.cancel": {
+    method: "POST",
+    path: "/spaces/:space/build/:build_id/cancel",
+    access: to("builds", "update"),
+    summary: "Cancel a build",
+    params: BuildParams,
+    status: 202,
+    answer: Build,
+  },
+
+  "sessions.list": {
+    method: "GET",
+    path: "/sessions",
+    access: to("sessions", "list"),
+    summary: "List sessions",
+    query: SessionListQuery,
+    status: 200,
+    answer: z.array(Session),
+  },
+  "sessions.create": {
+    method: "POST",
+    path: "/sessions",
+    access: to("sessions", "create"),
+    summary: "Open a session",
+    body: CreateSession,
+    status: 201,
+    answer: Session,
+  },
+  "sessions.get": {
+    method: "GET",
+    path: "/sessions/:id",
+    access: to("sessions", "get"),
+    summary: "Get a session",
+    params: SessionParams,
+    query: DeletedQuery,
+    status: 200,
+    answer: Session,
+  },
+  "sessions.update": {
+    method: "PUT",
+    path: "/sessions/:id",
+    access: to("sessions", "update"),
+    summary: "Change a session",
+    params: SessionParams,
+    body: UpdateSession,
+    status: 200,
+    answer: Session,
+  },
+  "sessions.delete": {
+    method: "DELETE",
+    path: "/sessions/:id",
+    access: to("sessions", "delete"),
+    summary: "Delete a session",
+    params: SessionParams,
+    status: 204,
+  },
+  "sessions.resume": {
+    method: "POST",
+    path: "/sessions/:id/resume",
+    access: to("sessions", "update"),
+    summary: "Retry a session in error",
+    params: SessionParams,
+    status: 200,
+    answer: Session,
+  },
+  "sessions.cancel": {
+    method: "POST",
+    path: "/sessions/:id/cancel",
+    access: to("sessions", "update"),
+    summary: "Cancel the running message",
+    params: SessionParams,
+    status: 202,
+    answer: Session,
+  },
+  "events.list": {
+    method: "GET",
+    path: "/sessions/:id/events",
+    access: to("sessions", "get"),
+    summary: "Event log: a list, or a stream with Accept: text/event-stream",
+    params: SessionParams,
+    query: EventListQuery,
+    status: 200,
+    answer: z.array(SessionEvent),
+  },
+
+  "messages.list": {
+    method: "GET",
+    path: "/sessions/:id/messages",
+    access: to("session-messages", "list"),
+    summary: "List messages",
+    params: SessionParams,
+    query: MessageListQuery,
+    status: 200,
+    answer: z.array(Message),
+  },
+  "messages.create": {
+    method: "POST",
+    path: "/sessions/:id/messages",
+    access: to("session-messages", "create"),
+    summary: "Send a message",
+    params: SessionParams,
+    body: CreateMessage,
+    status: 201,
+    answer: z.union([MessageWithReply, Message]),
+  },
+  "messages.count": {
+    method: "GET",
+    path: "/sessions/:id/messages/count",
+    access: to("session-messages", "list"),
+    summary: "Count messages",
+    params: SessionParams,
+    query: DeletedQuery,
+    status: 200,
+    answer: MessageCount,
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof ROUTES;

@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { Name, Timestamp } from "./names.ts";
+
+/** Limits of a session computer. */
+export const Limits = z.strictObject({
+  cpus: z.number().min(0.05).max(256),
+  memory_mb: z.number().int().min(64).max(1_048_576),
+  disk_mb: z.number().int().min(64).max(16_777_216),
+  pids: z.number().int().min(16).max(1_000_000),
+});
+export type Limits = z.infer<typeof Limits>;
+export const DEFAULT_LIMITS: Limits = { cpus: 1, memory_mb: 1024, disk_mb: 5120, pids: 512 };
+
+export const Network = z.strictObject({
+  mode: z.enum(["open", "allowlist", "none"]),
+  /** Host names, `*.` in front for all below; ports 80 and 443. */
+  allow: z
+    .array(z.string().regex(/^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i))
+    .max(1000)
+    .optional(),
+});
+export type Network = z.infer<typeof Network>;
+
+/** Settings the system knows are checked; others are kept for the user. */
+export const SpaceSettings = z.looseObject({
+  auto_build: z.boolean().optional(),
+  limits: Limits.partial().optional(),
+  network: Network.optional(),
+  root: z.boolean().optional(),
+  environment: z.string().max(63).optional(),
+});
+export type SpaceSettings = z.infer<typeof SpaceSettings>;
+
+export const Space = z.object({
+  name: Name,
+  description: z.string(),
+  settings: SpaceSettings,
+  active: z.boolean(),
+  created_at: Timestamp,
+  updated_at: Timestamp,
+  created_by: z.string(),
+});
+export type Space = z.infer<typeof Space>;
+
+export const CreateSpace = z.strictObject({
+  name: Name,
+  description: z.string().max(4096).default(""),
+  settings: SpaceSettings.default({}),
+});
+export const UpdateSpace = z.strictObject({
+  name: Name.optional(),
+  description: z.string().max(4096).optional(),
+  settings: SpaceSettings.optional(),
+  active: z.boolean().optional(),
+});

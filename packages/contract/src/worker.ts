@@ -1,0 +1,56 @@
+/**
+ * JSON-RPC 2.0 between the host and an agent's worker over the worker's stdin and stdout, one message per LF-ended line of UTF-8.
+ * The adapter moves both away to descriptors of its own before the agent's code is loaded, so whatever the agent and
+ * its children print goes to the log.
+ *
+ * Host to worker: `initialize` (request, once), `message` (request), `cancel` (notification).
+ * Worker to host: `delta` and `part` (notifications) while a `message` runs, then its response.
+ *
+ * Before a response the adapter flushes stdout and stderr and writes the line `{marker} {message_id}` to both,
+ * so the host knows which prints belong to which message.
+ */
+export interface WorkerInitialize {
+  readonly agent: string;
+  /** Folder of the agent, added to the import path. */
+  readonly path: string;
+  readonly handler: string;
+  readonly session_id: string;
+  /** Unguessable text, new for each worker. */
+  readonly marker: string;
+}
+
+export interface WorkerMessage {
+  readonly message_id: string;
+  readonly content: string;
+  /** AgentContext of host.ts. */
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+/** A streamed piece of the reply; shown at once. */
+export interface WorkerDelta {
+  readonly message_id: string;
+  readonly text: string;
+}
+
+/** A piece of a long result that is not streamed, at most WORKER_PART_BYTES each. */
+export type WorkerPart = WorkerDelta;
+
+export interface WorkerResult {
+  /** The reply; left out when it came as deltas or parts. */
+  readonly content?: string;
+  readonly tokens?: { readonly input?: number; readonly output?: number };
+  readonly cost?: number;
+}
+
+export const WORKER_PART_BYTES = 256 * 1024;
+/** A longer line is a fault of the worker, which is ended. */
+export const WORKER_LINE_MAX_BYTES = 8 * 1024 * 1024;
+
+/** JSON-RPC error codes of an adapter; `data.failure` is one of FAILURES. */
+export const WORKER_ERRORS = {
+  handler_failed: -32000,
+  handler_not_found: -32001,
+  agent_exited: -32002,
+  cancelled: -32003,
+  agent_start_failed: -32004,
+} as const;
