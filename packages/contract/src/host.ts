@@ -34,6 +34,8 @@ export const COMPUTER = {
   artifacts: "/opt/raworc/agents",
   /** The host's bundle and the adapters. */
   program: "/opt/raworc/host",
+  /** CA certificates from the server's configuration, where it names some. */
+  certificates: "/opt/raworc/ca.crt",
   /** Only the host may enter its parent; the machine's side of it is a directory of that computer alone. */
   socketDirectory: "/run/raworc/socket",
   hostSocket: "host.sock",
