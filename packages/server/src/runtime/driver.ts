@@ -12,9 +12,17 @@ export interface ComputerMount {
 /** Agents of a build in a form that this driver can start computers from. */
 export interface BuildReference {
   readonly buildId: string;
-  readonly spaceName: string;
   /** What `composeBuild` gave back. */
   readonly imageTag: string;
+  readonly artifactKeys: readonly string[];
+}
+
+/** What a build's reference is made from. */
+export interface BuildComposition {
+  readonly buildId: string;
+  readonly spaceName: string;
+  /** Internal id of the space. */
+  readonly spaceId: string;
   readonly artifactKeys: readonly string[];
 }
 
@@ -112,7 +120,7 @@ export interface RuntimeDriver {
   storeArtifact(key: string, source: ArtifactSource, signal: AbortSignal): Promise<void>;
   removeArtifact(key: string): Promise<void>;
   /** Makes what sessions of a build start from, and gives its tag `raworc_space_{space}:{buildId}`. */
-  composeBuild(build: Omit<BuildReference, "imageTag">, signal: AbortSignal): Promise<string>;
+  composeBuild(build: BuildComposition, signal: AbortSignal): Promise<string>;
   removeBuild(imageTag: string): Promise<void>;
   /** Digest of the toolchain that builds and runs agents; part of an artifact's key. */
   toolchain(): Promise<string>;

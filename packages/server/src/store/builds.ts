@@ -1,0 +1,133 @@
+import { randomUUIDv7 } from "node:crypto";
+import { BuildAgent, type BuildStatus, ResolvedManifest } from "@raworc/contract";
+import { z } from "zod";
+import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import type { BuildRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+import { now } from "./time.ts";
+
+/** An agent of a build with what starting it needs. */
+export const BuiltAgent = BuildAgent.extend({
+  artifact_key: z.string().nullable(),
+  manifest: ResolvedManifest.nullable(),
+});
+export type BuiltAgent = z.infer<typeof BuiltAgent>;
+const BuiltAgents = z.array(BuiltAgent);
+
+export interface StoredBuild extends Omit<BuildRow, "agents" | "force_rebuild" | "cancel_requested"> {
+  readonly agents: readonly BuiltAgent[];
+  readonly force_rebuild: boolean;
+  readonly cancel_requested: boolean;
+}
+
+function toBuild(row: BuildRow): StoredBuild {
+  return {
+    ...row,
+    agents: BuiltAgents.parse(JSON.parse(row.agents)),
+    force_rebuild: row.force_rebuild === 1,
+    cancel_requested: row.cancel_requested === 1,
+  };
+}
+
+export async function findBuild(reader: Reader, id: string): Promise<StoredBuild | undefined> {
+  const row = await reader.selectFrom("builds").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toBuild(row);
+}
+
+/** The newest build of a space, of one status where it is given. */
+export async function findNewestBuild(
+  reader: Reader,
+  spaceId: string,
+  status?: BuildStatus,
+): Promise<StoredBuild | undefined> {
+  let select = reader.selectFrom("builds").selectAll().where("space_id", "=", spaceId);
+  if (status !== undefined) select = select.where("status", "=", status);
+  const row = await select.orderBy("created_at", "desc").orderBy("id", "desc").limit(1).executeTakeFirst();
+  return row === undefined ? undefined : toBuild(row);
+}
+
+export interface BuildQuery {
+  readonly spaceId: string;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly status?: BuildStatus | undefined;
+}
+
+export async function listBuilds(reader: Reader, query: BuildQuery): Promise<Page<StoredBuild>> {
+  let select = reader.selectFrom("builds").selectAll().where("space_id", "=", query.spaceId);
+  if (query.status !== undefined) select = select.where("status", "=", query.status);
+  if (query.cursor !== undefined) {
+    const { createdAt, id } = decodeCursor(query.cursor);
+    select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));
+  }
+  const rows = await select
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .limit(query.limit + 1)
+    .execute();
+  return pageOf(rows, query.limit, toBuild);
+}
+
+/** Spaces that have a build to do, oldest request first. */
+export async function listSpacesToBuild(reader: Reader): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("builds")
+    .select("space_id")
+    .where("status", "in", ["pending", "building"])
+    .groupBy("space_id")
+    .orderBy((eb) => eb.fn.min("created_at"))
+    .execute();
+  return rows.map((row) => row.space_id);
+}
+
+export async function insertBuild(
+  transaction: Transaction,
+  build: { readonly spaceId: string; readonly forceRebuild: boolean; readonly notBefore: string },
+): Promise<StoredBuild> {
+  const row: BuildRow = {
+    id: randomUUIDv7(),
+    space_id: build.spaceId,
+    status: "pending",
+    image_tag: null,
+    agents: "[]",
+    force_rebuild: build.forceRebuild ? 1 : 0,
+    not_before: build.notBefore,
+    cancel_requested: 0,
+    created_at: now(),
+    started_at: null,
+    completed_at: null,
+    error: null,
+  };
+  await transaction.insertInto("builds").values(row).execute();
+  return toBuild(row);
+}
+
+export type BuildChange = Partial<
+  Pick<
+    StoredBuild,
+    | "status"
+    | "image_tag"
+    | "agents"
+    | "force_rebuild"
+    | "not_before"
+    | "cancel_requested"
+    | "started_at"
+    | "completed_at"
+    | "error"
+  >
+>;
+
+export async function updateBuild(transaction: Transaction, id: string, change: BuildChange): Promise<StoredBuild> {
+  const { agents, force_rebuild, cancel_requested, ...plain } = change;
+  await transaction
+    .updateTable("builds")
+    .set({
+      ...plain,
+      ...(agents === undefined ? {} : { agents: JSON.stringify(agents) }),
+      ...(force_rebuild === undefined ? {} : { force_rebuild: force_rebuild ? 1 : 0 }),
+      ...(cancel_requested === undefined ? {} : { cancel_requested: cancel_requested ? 1 : 0 }),
+    })
+    .where("id", "=", id)
+    .execute();
+  return toBuild(await transaction.selectFrom("builds").selectAll().where("id", "=", id).executeTakeFirstOrThrow());
+}

@@ -1,0 +1,83 @@
+import type { EventType, SessionEvent } from "@raworc/contract";
+import type { EventRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+import { now } from "./time.ts";
+
+export interface NewEvent {
+  readonly type: EventType;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Appends to a session's log and gives the events with their numbers. The numbers are taken from the session's row in
+ * the same transaction: they have no gaps, and whoever reads sees them in order.
+ */
+export async function appendEvents(
+  transaction: Transaction,
+  sessionId: string,
+  events: readonly NewEvent[],
+): Promise<SessionEvent[]> {
+  if (events.length === 0) return [];
+  await transaction
+    .updateTable("sessions")
+    .set((eb) => ({ last_event_id: eb("last_event_id", "+", events.length) }))
+    .where("id", "=", sessionId)
+    .execute();
+  const { last_event_id: last } = await transaction
+    .selectFrom("sessions")
+    .select("last_event_id")
+    .where("id", "=", sessionId)
+    .executeTakeFirstOrThrow();
+  const created_at = now();
+  const appended = events.map(
+    (event, index): SessionEvent => ({
+      id: last - events.length + 1 + index,
+      type: event.type,
+      created_at,
+      data: { ...event.data },
+    }),
+  );
+  const rows = appended.map(
+    (event): EventRow => ({ ...event, session_id: sessionId, data: JSON.stringify(event.data) }),
+  );
+  await transaction.insertInto("events").values(rows).execute();
+  return appended;
+}
+
+export async function listEvents(
+  reader: Reader,
+  sessionId: string,
+  after: number,
+  limit: number,
+): Promise<SessionEvent[]> {
+  const rows = await reader
+    .selectFrom("events")
+    .select(["id", "type", "created_at", "data"])
+    .where("session_id", "=", sessionId)
+    .where("id", ">", after)
+    .orderBy("id")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ ...row, type: row.type as EventType, data: JSON.parse(row.data) }));
+}
+
+/** How many pieces of the answer to a message are in the log: as many as were taken from the host. */
+export async function countDeltas(reader: Reader, sessionId: string, messageId: string): Promise<number> {
+  const started = await reader
+    .selectFrom("events")
+    .select("id")
+    .where("session_id", "=", sessionId)
+    .where("type", "=", "message.start")
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (started === undefined) return 0;
+  const rows = await reader
+    .selectFrom("events")
+    .select("data")
+    .where("session_id", "=", sessionId)
+    .where("id", ">", started.id)
+    .where("type", "=", "message.delta")
+    .execute();
+  return rows.filter((row) => JSON.parse(row.data).message_id === messageId).length;
+}

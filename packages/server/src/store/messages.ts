@@ -1,0 +1,197 @@
+import { randomUUIDv7 } from "node:crypto";
+import {
+  HISTORY_MAX_BYTES,
+  HISTORY_MAX_MESSAGES,
+  type Message,
+  MessageError,
+  type MessageStatus,
+  Metadata,
+} from "@raworc/contract";
+import type { MessageRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+import { now } from "./time.ts";
+
+export interface StoredMessage extends Message {
+  readonly cancel_requested: boolean;
+}
+
+function toMessage(row: MessageRow): StoredMessage {
+  return {
+    ...row,
+    metadata: Metadata.parse(JSON.parse(row.metadata)),
+    error: row.error === null ? null : MessageError.parse(JSON.parse(row.error)),
+    cancel_requested: row.cancel_requested === 1,
+  };
+}
+
+/** What users see of a message. */
+export function presentMessage(message: StoredMessage): Message {
+  const { cancel_requested: _, ...seen } = message;
+  return seen;
+}
+
+export interface NewMessage {
+  readonly sessionId: string;
+  readonly role: Message["role"];
+  readonly agent: string | null;
+  readonly inReplyTo: string | null;
+  readonly content: string;
+  readonly metadata: Metadata;
+  readonly status: MessageStatus;
+}
+
+/** Appends a message; its number is taken from the session's row in the same transaction. */
+export async function insertMessage(transaction: Transaction, message: NewMessage): Promise<StoredMessage> {
+  await transaction
+    .updateTable("sessions")
+    .set((eb) => ({ last_seq: eb("last_seq", "+", 1) }))
+    .where("id", "=", message.sessionId)
+    .execute();
+  const { last_seq: seq } = await transaction
+    .selectFrom("sessions")
+    .select("last_seq")
+    .where("id", "=", message.sessionId)
+    .executeTakeFirstOrThrow();
+  const row: MessageRow = {
+    id: randomUUIDv7(),
+    session_id: message.sessionId,
+    seq,
+    role: message.role,
+    agent: message.agent,
+    in_reply_to: message.inReplyTo,
+    content: message.content,
+    metadata: JSON.stringify(message.metadata),
+    status: message.status,
+    error: null,
+    cancel_requested: 0,
+    created_at: now(),
+  };
+  await transaction.insertInto("messages").values(row).execute();
+  return toMessage(row);
+}
+
+export async function findMessage(reader: Reader, id: string): Promise<StoredMessage | undefined> {
+  const row = await reader.selectFrom("messages").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toMessage(row);
+}
+
+export async function findReply(reader: Reader, messageId: string): Promise<StoredMessage | undefined> {
+  const row = await reader
+    .selectFrom("messages")
+    .selectAll()
+    .where("in_reply_to", "=", messageId)
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : toMessage(row);
+}
+
+/** The message to handle next: the running one, else the first that waits. */
+export async function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
+  for (const status of ["running", "queued"] as const) {
+    const row = await reader
+      .selectFrom("messages")
+      .selectAll()
+      .where("status", "=", status)
+      .where("session_id", "=", sessionId)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (row !== undefined) return toMessage(row);
+  }
+  return undefined;
+}
+
+/** Sessions that have a message to handle. */
+export async function listSessionsWithWork(reader: Reader): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("messages")
+    .select("session_id")
+    .where("status", "in", ["running", "queued"])
+    .groupBy("session_id")
+    .execute();
+  return rows.map((row) => row.session_id);
+}
+
+export async function listUnfinishedMessages(reader: Reader, sessionId: string): Promise<StoredMessage[]> {
+  const rows = await reader
+    .selectFrom("messages")
+    .selectAll()
+    .where("status", "in", ["running", "queued"])
+    .where("session_id", "=", sessionId)
+    .orderBy("seq")
+    .execute();
+  return rows.map(toMessage);
+}
+
+export interface MessageQuery {
+  readonly sessionId: string;
+  readonly limit: number;
+  readonly before?: number | undefined;
+  readonly after?: number | undefined;
+}
+
+/** In time order: after `after` the next ones, else the latest (before `before`). */
+export async function listMessages(reader: Reader, query: MessageQuery): Promise<StoredMessage[]> {
+  let select = reader.selectFrom("messages").selectAll().where("session_id", "=", query.sessionId).limit(query.limit);
+  if (query.before !== undefined) select = select.where("seq", "<", query.before);
+  if (query.after !== undefined) {
+    const rows = await select.where("seq", ">", query.after).orderBy("seq").execute();
+    return rows.map(toMessage);
+  }
+  const rows = await select.orderBy("seq", "desc").execute();
+  return rows.reverse().map(toMessage);
+}
+
+export async function countMessages(reader: Reader, sessionId: string): Promise<number> {
+  const row = await reader
+    .selectFrom("messages")
+    .select((eb) => eb.fn.countAll().as("count"))
+    .where("session_id", "=", sessionId)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+/** What an agent gets to know of the conversation before a message: whole messages, the newest that fit. */
+export async function readHistory(
+  reader: Reader,
+  sessionId: string,
+  beforeSeq: number,
+): Promise<{ role: string; content: string }[]> {
+  const history: { role: string; content: string }[] = [];
+  let bytes = 0;
+  let before = beforeSeq;
+  // A page at a time: a hundred messages can have a hundred megabytes, of which a quarter of one is wanted.
+  for (const page of [10, HISTORY_MAX_MESSAGES - 10]) {
+    const rows = await reader
+      .selectFrom("messages")
+      .select(["seq", "role", "content"])
+      .where("session_id", "=", sessionId)
+      .where("seq", "<", before)
+      .orderBy("seq", "desc")
+      .limit(page)
+      .execute();
+    for (const row of rows) {
+      bytes += Buffer.byteLength(row.content);
+      if (bytes > HISTORY_MAX_BYTES) return history.reverse();
+      history.push({ role: row.role, content: row.content });
+      before = row.seq;
+    }
+    if (rows.length < page) break;
+  }
+  return history.reverse();
+}
+
+export type MessageChange = Partial<Pick<StoredMessage, "status" | "error" | "cancel_requested">>;
+
+export async function updateMessage(transaction: Transaction, id: string, change: MessageChange): Promise<void> {
+  const { error, cancel_requested, ...plain } = change;
+  await transaction
+    .updateTable("messages")
+    .set({
+      ...plain,
+      ...(error === undefined ? {} : { error: error === null ? null : JSON.stringify(error) }),
+      ...(cancel_requested === undefined ? {} : { cancel_requested: cancel_requested ? 1 : 0 }),
+    })
+    .where("id", "=", id)
+    .execute();
+}

@@ -1,0 +1,165 @@
+import type { BuildStatus, MessageStatus, SessionState, SessionTier } from "@raworc/contract";
+
+/**
+ * Rows as they are in the database. Times are RFC 3339 texts, switches 0 or 1, JSON is text: all of it works alike in
+ * SQLite and MySQL. The modules of the nouns turn rows into objects of the contract.
+ */
+export interface Database {
+  readonly settings: SettingRow;
+  readonly spaces: SpaceRow;
+  readonly accounts: AccountRow;
+  readonly roles: RoleRow;
+  readonly role_bindings: RoleBindingRow;
+  readonly revoked_tokens: RevokedTokenRow;
+  readonly agents: AgentRow;
+  readonly builds: BuildRow;
+  readonly build_logs: BuildLogRow;
+  readonly sessions: SessionRow;
+  readonly messages: MessageRow;
+  readonly events: EventRow;
+}
+
+export interface SettingRow {
+  name: string;
+  value: string;
+}
+
+export interface SpaceRow {
+  id: string;
+  name: string;
+  description: string;
+  settings: string;
+  active: number;
+  created_at: string;
+  updated_at: string;
+  created_by: string;
+}
+
+export interface AccountRow {
+  id: string;
+  user: string;
+  password_hash: string;
+  description: string;
+  active: number;
+  /** Tokens issued before this time are no longer good. */
+  tokens_valid_from: string;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface RoleRow {
+  name: string;
+  description: string;
+  rules: string;
+  built_in: number;
+  created_at: string;
+}
+
+export interface RoleBindingRow {
+  id: string;
+  role_name: string;
+  account_id: string;
+  /** Null binds everywhere. */
+  space_id: string | null;
+  created_at: string;
+}
+
+export interface RevokedTokenRow {
+  token_id: string;
+  expires_at: string;
+}
+
+export interface AgentRow {
+  id: string;
+  space_id: string;
+  name: string;
+  description: string;
+  purpose: string;
+  source_repo: string;
+  source_branch: string | null;
+  source_path: string | null;
+  stopped: number;
+  created_at: string;
+  updated_at: string;
+  created_by: string;
+}
+
+export interface BuildRow {
+  id: string;
+  space_id: string;
+  status: BuildStatus;
+  image_tag: string | null;
+  /** JSON: BuiltAgent[]. */
+  agents: string;
+  force_rebuild: number;
+  /** The build doesn't begin before this time, so that several changes make one build. */
+  not_before: string;
+  cancel_requested: number;
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  error: string | null;
+}
+
+export interface BuildLogRow {
+  build_id: string;
+  seq: number;
+  created_at: string;
+  line: string;
+}
+
+export interface SessionRow {
+  id: string;
+  space_id: string;
+  name: string | null;
+  created_by: string;
+  /** Account id of the creator, whose rights hang on it. */
+  owner_id: string;
+  state: SessionState;
+  tier: SessionTier;
+  /** What the operator works towards; `removed` is reached when nothing real is left of a deleted session. */
+  desired: "running" | "deleted" | "removed";
+  build_id: string | null;
+  /** 1 once a step that may have made something has begun. */
+  attempted: number;
+  container_id: string | null;
+  persistent_volume_id: string | null;
+  parent_session_id: string | null;
+  limits: string;
+  network: string;
+  metadata: string;
+  created_at: string;
+  started_at: string | null;
+  last_activity_at: string;
+  paused_at: string | null;
+  terminated_at: string | null;
+  termination_reason: string | null;
+  error: string | null;
+  /** Number of the newest event; events have no gaps. */
+  last_event_id: number;
+  /** Number of the newest message. */
+  last_seq: number;
+}
+
+export interface MessageRow {
+  id: string;
+  session_id: string;
+  seq: number;
+  role: "user" | "agent" | "system";
+  agent: string | null;
+  in_reply_to: string | null;
+  content: string;
+  metadata: string;
+  status: MessageStatus;
+  error: string | null;
+  cancel_requested: number;
+  created_at: string;
+}
+
+export interface EventRow {
+  session_id: string;
+  id: number;
+  type: string;
+  created_at: string;
+  data: string;
+}

@@ -1,0 +1,221 @@
+import { randomUUIDv7 } from "node:crypto";
+import { Limits, Metadata, Network, type Session, type SessionState } from "@raworc/contract";
+import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import type { SessionRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+import { now } from "./time.ts";
+
+/** A session's record with the fields that only the server sees. */
+export interface StoredSession extends Omit<SessionRow, "limits" | "network" | "metadata" | "attempted"> {
+  readonly limits: Limits;
+  readonly network: Network;
+  readonly metadata: Metadata;
+  readonly attempted: boolean;
+  readonly space_name: string;
+}
+
+type JoinedRow = SessionRow & { readonly space_name: string };
+
+function toSession(row: JoinedRow): StoredSession {
+  return {
+    ...row,
+    limits: Limits.parse(JSON.parse(row.limits)),
+    network: Network.parse(JSON.parse(row.network)),
+    metadata: Metadata.parse(JSON.parse(row.metadata)),
+    attempted: row.attempted === 1,
+  };
+}
+
+/** What users see of a session. */
+export function presentSession(session: StoredSession): Session {
+  return {
+    id: session.id,
+    space: session.space_name,
+    name: session.name,
+    created_by: session.created_by,
+    state: session.state,
+    tier: session.tier,
+    build_id: session.build_id,
+    container_id: session.container_id,
+    persistent_volume_id: session.persistent_volume_id,
+    parent_session_id: session.parent_session_id,
+    limits: session.limits,
+    network: session.network,
+    metadata: session.metadata,
+    created_at: session.created_at,
+    started_at: session.started_at,
+    last_activity_at: session.last_activity_at,
+    paused_at: session.paused_at,
+    terminated_at: session.terminated_at,
+    termination_reason: session.termination_reason,
+    error: session.error,
+  };
+}
+
+const joined = (reader: Reader) =>
+  reader
+    .selectFrom("sessions")
+    .innerJoin("spaces", "spaces.id", "sessions.space_id")
+    .selectAll("sessions")
+    .select("spaces.name as space_name");
+
+export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
+  const row = await joined(reader).where("sessions.id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toSession(row);
+}
+
+export async function getSession(reader: Reader, id: string): Promise<StoredSession> {
+  return toSession(await joined(reader).where("sessions.id", "=", id).executeTakeFirstOrThrow());
+}
+
+export interface SessionQuery {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly state?: SessionState | undefined;
+  readonly createdBy?: string | undefined;
+  readonly deleted: boolean;
+  readonly spaceId?: string | undefined;
+  /** Rights: sessions of these spaces (undefined: of all), and the caller's own in the spaces he sees. */
+  readonly visible: {
+    readonly allIn: readonly string[] | undefined;
+    readonly ownIn: readonly string[] | undefined;
+    readonly ownerId: string;
+  };
+}
+
+export async function listSessions(reader: Reader, query: SessionQuery): Promise<Page<StoredSession>> {
+  let select = joined(reader);
+  const { allIn, ownIn, ownerId } = query.visible;
+  if (allIn !== undefined) {
+    select = select.where(({ and, eb, or }) =>
+      or([
+        eb("sessions.space_id", "in", ["", ...allIn]),
+        and([
+          eb("sessions.owner_id", "=", ownerId),
+          ...(ownIn === undefined ? [] : [eb("sessions.space_id", "in", ["", ...ownIn])]),
+        ]),
+      ]),
+    );
+  }
+  if (query.spaceId !== undefined) select = select.where("sessions.space_id", "=", query.spaceId);
+  if (query.state !== undefined) select = select.where("sessions.state", "=", query.state);
+  else if (!query.deleted) select = select.where("sessions.state", "!=", "deleted");
+  if (query.createdBy !== undefined) select = select.where("sessions.created_by", "=", query.createdBy);
+  if (query.cursor !== undefined) {
+    const { createdAt, id } = decodeCursor(query.cursor);
+    select = select.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple("sessions.created_at", "sessions.id"), "<", tuple(createdAt, id)),
+    );
+  }
+  const rows = await select
+    .orderBy("sessions.created_at", "desc")
+    .orderBy("sessions.id", "desc")
+    .limit(query.limit + 1)
+    .execute();
+  return pageOf(rows, query.limit, toSession);
+}
+
+/** Ids of all sessions whose computers are not yet known to be gone. */
+export async function listLiveSessionIds(reader: Reader): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("sessions")
+    .select("id")
+    .where("desired", "in", ["running", "deleted"])
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+export async function countLiveSessions(reader: Reader, spaceId: string): Promise<number> {
+  const row = await reader
+    .selectFrom("sessions")
+    .select((eb) => eb.fn.countAll().as("count"))
+    .where("space_id", "=", spaceId)
+    .where("state", "!=", "deleted")
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+export async function listLiveSessionIdsOfSpace(reader: Reader, spaceId: string): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("sessions")
+    .select("id")
+    .where("space_id", "=", spaceId)
+    .where("state", "!=", "deleted")
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+export interface NewSession {
+  readonly spaceId: string;
+  readonly name: string | null;
+  readonly createdBy: string;
+  readonly ownerId: string;
+  readonly buildId: string | null;
+  readonly limits: Limits;
+  readonly network: Network;
+  readonly metadata: Metadata;
+}
+
+export async function insertSession(transaction: Transaction, session: NewSession): Promise<StoredSession> {
+  const time = now();
+  const row: SessionRow = {
+    id: randomUUIDv7(),
+    space_id: session.spaceId,
+    name: session.name,
+    created_by: session.createdBy,
+    owner_id: session.ownerId,
+    state: "init",
+    tier: "active",
+    desired: "running",
+    build_id: session.buildId,
+    attempted: 0,
+    container_id: null,
+    persistent_volume_id: null,
+    parent_session_id: null,
+    limits: JSON.stringify(session.limits),
+    network: JSON.stringify(session.network),
+    metadata: JSON.stringify(session.metadata),
+    created_at: time,
+    started_at: null,
+    last_activity_at: time,
+    paused_at: null,
+    terminated_at: null,
+    termination_reason: null,
+    error: null,
+    last_event_id: 0,
+    last_seq: 0,
+  };
+  await transaction.insertInto("sessions").values(row).execute();
+  return getSession(transaction, row.id);
+}
+
+export type SessionChange = Partial<
+  Pick<
+    StoredSession,
+    | "name"
+    | "metadata"
+    | "state"
+    | "desired"
+    | "attempted"
+    | "container_id"
+    | "persistent_volume_id"
+    | "started_at"
+    | "last_activity_at"
+    | "terminated_at"
+    | "termination_reason"
+    | "error"
+  >
+>;
+
+export async function updateSession(transaction: Transaction, id: string, change: SessionChange): Promise<void> {
+  const { metadata, attempted, ...plain } = change;
+  await transaction
+    .updateTable("sessions")
+    .set({
+      ...plain,
+      ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+      ...(attempted === undefined ? {} : { attempted: attempted ? 1 : 0 }),
+    })
+    .where("id", "=", id)
+    .execute();
+}

@@ -1,0 +1,106 @@
+import { randomUUIDv7 } from "node:crypto";
+import { DEFAULT_SPACE, type Space, SpaceSettings } from "@raworc/contract";
+import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import type { SpaceRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+import { now } from "./time.ts";
+
+/** A space with the internal id that everything hangs on; its name is a label. */
+export interface StoredSpace extends Space {
+  readonly id: string;
+}
+
+function toSpace(row: SpaceRow): StoredSpace {
+  return { ...row, settings: SpaceSettings.parse(JSON.parse(row.settings)), active: row.active === 1 };
+}
+
+export async function findSpace(reader: Reader, name: string): Promise<StoredSpace | undefined> {
+  const row = await reader.selectFrom("spaces").selectAll().where("name", "=", name).executeTakeFirst();
+  return row === undefined ? undefined : toSpace(row);
+}
+
+export async function getSpaceById(reader: Reader, id: string): Promise<StoredSpace> {
+  const row = await reader.selectFrom("spaces").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+  return toSpace(row);
+}
+
+export interface SpaceQuery {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  /** Only these ids; undefined is all. */
+  readonly ids?: readonly string[] | undefined;
+}
+
+export async function listSpaces(reader: Reader, query: SpaceQuery): Promise<Page<StoredSpace>> {
+  let select = reader.selectFrom("spaces").selectAll();
+  if (query.ids !== undefined) select = select.where("id", "in", query.ids.length === 0 ? [""] : query.ids);
+  if (query.cursor !== undefined) {
+    const { createdAt, id } = decodeCursor(query.cursor);
+    select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));
+  }
+  const rows = await select
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .limit(query.limit + 1)
+    .execute();
+  return pageOf(rows, query.limit, toSpace);
+}
+
+export interface NewSpace {
+  readonly name: string;
+  readonly description: string;
+  readonly settings: SpaceSettings;
+  readonly createdBy: string;
+}
+
+export async function insertSpace(transaction: Transaction, space: NewSpace): Promise<StoredSpace> {
+  const time = now();
+  const row: SpaceRow = {
+    id: randomUUIDv7(),
+    name: space.name,
+    description: space.description,
+    settings: JSON.stringify(space.settings),
+    active: 1,
+    created_at: time,
+    updated_at: time,
+    created_by: space.createdBy,
+  };
+  await transaction.insertInto("spaces").values(row).execute();
+  return toSpace(row);
+}
+
+export interface SpaceChange {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly settings?: SpaceSettings | undefined;
+  readonly active?: boolean | undefined;
+}
+
+export async function updateSpace(transaction: Transaction, id: string, change: SpaceChange): Promise<StoredSpace> {
+  await transaction
+    .updateTable("spaces")
+    .set({
+      updated_at: now(),
+      ...(change.name === undefined ? {} : { name: change.name }),
+      ...(change.description === undefined ? {} : { description: change.description }),
+      ...(change.settings === undefined ? {} : { settings: JSON.stringify(change.settings) }),
+      ...(change.active === undefined ? {} : { active: change.active ? 1 : 0 }),
+    })
+    .where("id", "=", id)
+    .execute();
+  return getSpaceById(transaction, id);
+}
+
+/** Removes a space with all its records. Its sessions must be deleted before, so that nothing real is left behind. */
+export async function deleteSpace(transaction: Transaction, id: string): Promise<void> {
+  const sessions = transaction.selectFrom("sessions").select("id").where("space_id", "=", id);
+  await transaction.deleteFrom("events").where("session_id", "in", sessions).execute();
+  await transaction.deleteFrom("messages").where("session_id", "in", sessions).execute();
+  await transaction.deleteFrom("sessions").where("space_id", "=", id).execute();
+  await transaction.deleteFrom("spaces").where("id", "=", id).execute();
+}
+
+export async function ensureDefaultSpace(transaction: Transaction): Promise<StoredSpace> {
+  const space = await findSpace(transaction, DEFAULT_SPACE);
+  return space ?? insertSpace(transaction, { name: DEFAULT_SPACE, description: "", settings: {}, createdBy: "system" });
+}

@@ -1,0 +1,91 @@
+import { type Kysely, sql } from "kysely";
+import type { Database } from "./rows.ts";
+
+export type Transaction = Kysely<Database>;
+type Work<T> = (transaction: Transaction) => Promise<T>;
+
+interface Entry {
+  readonly run: (transaction: Transaction) => Promise<() => void>;
+  readonly fail: (error: unknown) => void;
+}
+
+const GROUP_MAX = 128;
+
+/**
+ * Runs write transactions on the one writing connection of SQLite, in order. What waits at the same time shares one
+ * commit, and with it one sync of the disk: each piece of work is a savepoint of its own, so one that throws takes
+ * nothing with it. A promise settles only after the commit.
+ */
+export class WriteQueue {
+  readonly #connection: Kysely<Database>;
+  #entries: Entry[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(connection: Kysely<Database>) {
+    this.#connection = connection;
+  }
+
+  write<T>(work: Work<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#entries.push({
+        run: async (transaction) => {
+          const result = await work(transaction);
+          return () => resolve(result);
+        },
+        fail: reject,
+      });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Resolves when all that was asked for before is written. */
+  async settled(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // Whoever asks in this same tick joins the first group.
+    await Promise.resolve();
+    try {
+      while (this.#entries.length > 0) await this.#group();
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #group(): Promise<void> {
+    const done: (() => void)[] = [];
+    const taken: Entry[] = [];
+    try {
+      await sql`begin immediate`.execute(this.#connection);
+      for (let entry = this.#entries.shift(); entry !== undefined; entry = this.#entries.shift()) {
+        taken.push(entry);
+        const settle = await this.#one(entry);
+        if (settle !== undefined) done.push(settle);
+        if (taken.length >= GROUP_MAX) break;
+      }
+      await sql`commit`.execute(this.#connection);
+    } catch (error) {
+      await sql`rollback`.execute(this.#connection).catch(() => undefined);
+      // Nothing of the group is written. Also when the begin failed: then whoever waited must hear of it.
+      const waiting = taken.length > 0 ? taken : this.#entries.splice(0);
+      for (const entry of waiting) entry.fail(error);
+      return;
+    }
+    for (const settle of done) settle();
+  }
+
+  async #one(entry: Entry): Promise<(() => void) | undefined> {
+    await sql`savepoint work`.execute(this.#connection);
+    try {
+      const settle = await entry.run(this.#connection);
+      await sql`release work`.execute(this.#connection);
+      return settle;
+    } catch (error) {
+      await sql`rollback to work`.execute(this.#connection);
+      await sql`release work`.execute(this.#connection);
+      entry.fail(error);
+      return undefined;
+    }
+  }
+}
