@@ -1,7 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
 import type { CreateAgent } from "@raworc/contract";
+import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, type Page, pageOf } from "./cursors.ts";
 import type { AgentRow } from "./rows.ts";
+import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -26,12 +28,17 @@ export async function findAgent(reader: Reader, spaceId: string, name: string): 
 
 export interface AgentQuery {
   readonly spaceId: string;
+  readonly scope: Scope;
   readonly limit: number;
   readonly cursor?: string | undefined;
 }
 
 export async function listAgents(reader: Reader, query: AgentQuery): Promise<Page<StoredAgent>> {
-  let select = reader.selectFrom("agents").selectAll().where("space_id", "=", query.spaceId);
+  let select = reader
+    .selectFrom("agents")
+    .selectAll()
+    .where("space_id", "=", query.spaceId)
+    .where((builder) => withinScope(builder, query.scope, { spaceId: "space_id", name: "name" }));
   if (query.cursor !== undefined) {
     const { createdAt, id } = decodeCursor(query.cursor);
     select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));

@@ -12,6 +12,7 @@ export interface Database {
   readonly role_bindings: RoleBindingRow;
   readonly revoked_tokens: RevokedTokenRow;
   readonly agents: AgentRow;
+  readonly artifacts: ArtifactRow;
   readonly builds: BuildRow;
   readonly build_logs: BuildLogRow;
   readonly sessions: SessionRow;
@@ -82,6 +83,14 @@ export interface AgentRow {
   created_at: string;
   updated_at: string;
   created_by: string;
+}
+
+/** What a finished build of one agent is known by; the files are the runtime driver's. */
+export interface ArtifactRow {
+  artifact_key: string;
+  /** JSON: ResolvedManifest. */
+  manifest: string;
+  created_at: string;
 }
 
 export interface BuildRow {

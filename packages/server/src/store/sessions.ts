@@ -1,7 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
 import { Limits, Metadata, Network, type Session, type SessionState } from "@raworc/contract";
+import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, type Page, pageOf } from "./cursors.ts";
 import type { SessionRow } from "./rows.ts";
+import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -75,28 +77,19 @@ export interface SessionQuery {
   readonly createdBy?: string | undefined;
   readonly deleted: boolean;
   readonly spaceId?: string | undefined;
-  /** Rights: sessions of these spaces (undefined: of all), and the caller's own in the spaces he sees. */
-  readonly visible: {
-    readonly allIn: readonly string[] | undefined;
-    readonly ownIn: readonly string[] | undefined;
-    readonly ownerId: string;
-  };
+  /** Rows the caller may see; names are session ids. */
+  readonly scope: Scope;
 }
 
 export async function listSessions(reader: Reader, query: SessionQuery): Promise<Page<StoredSession>> {
   let select = joined(reader);
-  const { allIn, ownIn, ownerId } = query.visible;
-  if (allIn !== undefined) {
-    select = select.where(({ and, eb, or }) =>
-      or([
-        eb("sessions.space_id", "in", ["", ...allIn]),
-        and([
-          eb("sessions.owner_id", "=", ownerId),
-          ...(ownIn === undefined ? [] : [eb("sessions.space_id", "in", ["", ...ownIn])]),
-        ]),
-      ]),
-    );
-  }
+  select = select.where((builder) =>
+    withinScope(builder, query.scope, {
+      spaceId: "sessions.space_id",
+      name: "sessions.id",
+      ownerId: "sessions.owner_id",
+    }),
+  );
   if (query.spaceId !== undefined) select = select.where("sessions.space_id", "=", query.spaceId);
   if (query.state !== undefined) select = select.where("sessions.state", "=", query.state);
   else if (!query.deleted) select = select.where("sessions.state", "!=", "deleted");

@@ -1,7 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
 import { DEFAULT_SPACE, type Space, SpaceSettings } from "@raworc/contract";
+import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, type Page, pageOf } from "./cursors.ts";
 import type { SpaceRow } from "./rows.ts";
+import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -27,13 +29,14 @@ export async function getSpaceById(reader: Reader, id: string): Promise<StoredSp
 export interface SpaceQuery {
   readonly limit: number;
   readonly cursor?: string | undefined;
-  /** Only these ids; undefined is all. */
-  readonly ids?: readonly string[] | undefined;
+  readonly scope: Scope;
 }
 
 export async function listSpaces(reader: Reader, query: SpaceQuery): Promise<Page<StoredSpace>> {
-  let select = reader.selectFrom("spaces").selectAll();
-  if (query.ids !== undefined) select = select.where("id", "in", query.ids.length === 0 ? [""] : query.ids);
+  let select = reader
+    .selectFrom("spaces")
+    .selectAll()
+    .where((builder) => withinScope(builder, query.scope, { spaceId: "id", name: "name" }));
   if (query.cursor !== undefined) {
     const { createdAt, id } = decodeCursor(query.cursor);
     select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Scope } from "../domain/access-scope.ts";
 import { appendEvents, listEvents } from "./events.ts";
 import { insertMessage, listMessages, readHistory } from "./messages.ts";
 import { findSession, insertSession, listSessions } from "./sessions.ts";
@@ -102,29 +103,33 @@ describe("store", () => {
   it("pages a list without loss or repetition", async () => {
     const ids = new Set<string>();
     for (let index = 0; index < 7; index += 1) ids.add(await newSession());
-    const visible = { allIn: undefined, ownIn: undefined, ownerId: "owner" };
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await listSessions(store.read, { limit: 3, cursor, deleted: false, visible });
+      const page = await listSessions(store.read, { limit: 3, cursor, deleted: false, scope: [{}] });
       seen.push(...page.items.map(({ id }) => id));
       cursor = page.next;
     } while (cursor !== undefined);
     expect(seen).toHaveLength(7);
     expect(new Set(seen)).toEqual(ids);
-    await expect(listSessions(store.read, { limit: 3, cursor: "junk", deleted: false, visible })).rejects.toThrow("cursor");
+    await expect(listSessions(store.read, { limit: 3, cursor: "junk", deleted: false, scope: [{}] })).rejects.toThrow(
+      "cursor",
+    );
   });
 
-  it("lists own sessions only where others' may not be seen", async () => {
+  it("lists only what the caller may see", async () => {
     const id = await newSession();
-    const session = await findSession(store.read, id);
-    const spaceId = session?.space_id ?? "";
-    const list = async (allIn: string[], ownIn: string[], ownerId: string) =>
-      (await listSessions(store.read, { limit: 10, deleted: false, visible: { allIn, ownIn, ownerId } })).items.length;
-    expect(await list([], [spaceId], "owner")).toBe(1);
-    expect(await list([], [], "owner")).toBe(0);
-    expect(await list([], [spaceId], "other")).toBe(0);
-    expect(await list([spaceId], [], "other")).toBe(1);
+    const spaceId = (await findSession(store.read, id))?.space_id ?? "";
+    const count = async (scope: Scope) =>
+      (await listSessions(store.read, { limit: 10, deleted: false, scope })).items.length;
+    expect(await count([])).toBe(0);
+    expect(await count([{}])).toBe(1);
+    expect(await count([{ spaceId }])).toBe(1);
+    expect(await count([{ spaceId: "other" }])).toBe(0);
+    expect(await count([{ spaceId, ownerId: "owner" }])).toBe(1);
+    expect(await count([{ spaceId, ownerId: "other" }])).toBe(0);
+    expect(await count([{ names: [] }])).toBe(0);
+    expect(await count([{ names: [id] }, { spaceId: "other" }])).toBe(1);
   });
 
   it("gives the newest history that fits, whole messages only", async () => {

@@ -82,6 +82,13 @@ export async function up(database: Kysely<unknown>): Promise<void> {
   await schema.createIndex("agents_created").on("agents").columns(["space_id", "created_at", "id"]).execute();
 
   await schema
+    .createTable("artifacts")
+    .addColumn("artifact_key", "varchar(64)", (column) => column.primaryKey())
+    .addColumn("manifest", "text", (column) => column.notNull())
+    .addColumn("created_at", TIME, (column) => column.notNull())
+    .execute();
+
+  await schema
     .createTable("builds")
     .addColumn("id", ID, (column) => column.primaryKey())
     .addColumn("space_id", ID, (column) => column.notNull().references("spaces.id").onDelete("cascade"))
