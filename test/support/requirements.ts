@@ -50,7 +50,6 @@ export function describeWith(requirements: readonly Requirement[], name: string,
     return;
   }
   const reason = `SKIPPED: ${name}: needs ${missing.join(" and ")}, not found on this machine`;
-  // biome-ignore lint/style/noProcessEnv: CI is the convention of the field, and tests have no configuration of their own
   if (process.env["CI"] === "true") {
     describe(name, () => {
       throw new Error(reason);

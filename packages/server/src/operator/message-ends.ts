@@ -1,0 +1,86 @@
+import type { FailureCode, Message, MessageError } from "@raworc/contract";
+import {
+  insertMessage,
+  listUnfinishedMessages,
+  presentMessage,
+  type StoredMessage,
+  updateMessage,
+} from "../store/messages.ts";
+import type { Transaction } from "../store/store.ts";
+import type { Append } from "./session-log.ts";
+
+export interface Reply {
+  readonly role: "agent" | "system";
+  readonly agent: string | null;
+  readonly content: string;
+  readonly metadata: Message["metadata"];
+}
+
+export type MessageEnd =
+  | { readonly status: "done"; readonly reply: Reply }
+  | { readonly status: "failed"; readonly reply: Reply; readonly error: MessageError }
+  | { readonly status: "cancelled"; readonly reason: string };
+
+/** The one end of a message: its status, its reply and the event, within the transaction at hand. */
+export async function endMessage(
+  transaction: Transaction,
+  append: Append,
+  message: StoredMessage,
+  end: MessageEnd,
+): Promise<void> {
+  const error: MessageError | null =
+    end.status === "done"
+      ? null
+      : end.status === "failed"
+        ? end.error
+        : { code: "cancelled", message: end.reason, log: null };
+  await updateMessage(transaction, message.id, { status: end.status, error });
+  const reply =
+    end.status === "cancelled"
+      ? null
+      : presentMessage(
+          await insertMessage(transaction, {
+            sessionId: message.session_id,
+            role: end.reply.role,
+            agent: end.reply.agent,
+            inReplyTo: message.id,
+            content: end.reply.content,
+            metadata: end.reply.metadata,
+            status: "done",
+          }),
+        );
+  const data = { message_id: message.id, status: end.status, reply, ...(error === null ? {} : { error }) };
+  await append(message.session_id, [{ type: "message.end", data }]);
+}
+
+/** A failure that is no agent's words: the system says so in the reply. */
+export function failedBySystem(error: { readonly code: FailureCode; readonly message: string }): MessageEnd {
+  return {
+    status: "failed",
+    reply: { role: "system", agent: null, content: error.message, metadata: { code: error.code } },
+    error: { code: error.code, message: error.message, log: null },
+  };
+}
+
+/** Gives each accepted message of a session that can't go on its end. */
+export async function failUnfinishedMessages(
+  transaction: Transaction,
+  append: Append,
+  sessionId: string,
+  error: { readonly code: FailureCode; readonly message: string },
+): Promise<void> {
+  for (const message of await listUnfinishedMessages(transaction, sessionId)) {
+    await endMessage(transaction, append, message, failedBySystem(error));
+  }
+}
+
+export async function cancelUnfinishedMessages(
+  transaction: Transaction,
+  append: Append,
+  sessionId: string,
+  reason: string,
+): Promise<void> {
+  for (const message of await listUnfinishedMessages(transaction, sessionId)) {
+    await endMessage(transaction, append, message, { status: "cancelled", reason });
+  }
+}

@@ -1,0 +1,176 @@
+import {
+  type CreateMessage,
+  type CreateSession,
+  DEFAULT_LIMITS,
+  type Limits,
+  type Message,
+  type Network,
+  RaworcError,
+} from "@raworc/contract";
+import { addresseeOf } from "../domain/addressing.ts";
+import { findAgent } from "../store/agents.ts";
+import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts";
+import { insertMessage, listUnfinishedMessages, presentMessage, updateMessage } from "../store/messages.ts";
+import { getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
+import type { StoredSpace } from "../store/spaces.ts";
+import type { Transaction } from "../store/store.ts";
+import { now } from "../store/time.ts";
+import { cancelUnfinishedMessages } from "./message-ends.ts";
+import type { Append } from "./session-log.ts";
+
+/** Who asks, as records keep him. */
+export interface Requester {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Records a new session. Its computer is made by the operator. */
+export async function createSession(
+  transaction: Transaction,
+  append: Append,
+  space: StoredSpace,
+  requester: Requester,
+  request: CreateSession,
+): Promise<StoredSession> {
+  const build = await buildFor(transaction, space, request.build_id);
+  const session = await insertSession(transaction, {
+    spaceId: space.id,
+    name: request.name ?? null,
+    createdBy: requester.name,
+    ownerId: requester.id,
+    buildId: build?.id ?? null,
+    limits: limitsFor(space, request.limits),
+    network: networkFor(space, request.network),
+    metadata: request.metadata,
+  });
+  await append(session.id, [{ type: "session.state", data: { state: "init" } }]);
+  return getSession(transaction, session.id);
+}
+
+async function buildFor(
+  transaction: Transaction,
+  space: StoredSpace,
+  buildId: string | undefined,
+): Promise<StoredBuild | undefined> {
+  if (buildId === undefined) return findNewestBuild(transaction, space.id, "completed");
+  const build = await findBuild(transaction, buildId);
+  if (build?.space_id === space.id && build.status === "completed") return build;
+  const message = `is no completed build of the space ${space.name}`;
+  throw invalid("body.build_id", message);
+}
+
+function invalid(path: string, message: string): RaworcError {
+  return new RaworcError("validation_failed", `${path} ${message}`, { errors: [{ path, message }] });
+}
+
+function limitsFor(space: StoredSpace, asked: Partial<Limits> | undefined): Limits {
+  const most: Limits = { ...DEFAULT_LIMITS, ...space.settings.limits };
+  const limits: Limits = { ...most, ...asked };
+  for (const name of ["cpus", "memory_mb", "disk_mb", "pids"] as const) {
+    if (limits[name] <= most[name]) continue;
+    throw invalid(`body.limits.${name}`, `is above the space's limit of ${most[name]}`);
+  }
+  return limits;
+}
+
+const NETWORK_ORDER = { none: 0, allowlist: 1, open: 2 } as const;
+
+/** A session may narrow its space's network, never widen it. */
+function networkFor(space: StoredSpace, asked: Network | undefined): Network {
+  const most: Network = space.settings.network ?? { mode: "open" };
+  if (asked === undefined) return most;
+  if (NETWORK_ORDER[asked.mode] > NETWORK_ORDER[most.mode]) {
+    throw invalid("body.network.mode", `is wider than the space's network, which is ${most.mode}`);
+  }
+  if (asked.mode === "allowlist" && most.mode === "allowlist") {
+    const unlisted = (asked.allow ?? []).find((host) => !(most.allow ?? []).includes(host));
+    if (unlisted !== undefined) throw invalid("body.network.allow", `names ${unlisted}, which the space doesn't allow`);
+  }
+  return asked;
+}
+
+/** Records a deletion: from now on nobody sees the session, and the operator removes its computer and volume. */
+export async function deleteSession(
+  transaction: Transaction,
+  append: Append,
+  session: StoredSession,
+  reason: string,
+): Promise<void> {
+  await cancelUnfinishedMessages(transaction, append, session.id, "The session was deleted");
+  await updateSession(transaction, session.id, {
+    state: "deleted",
+    desired: "deleted",
+    terminated_at: now(),
+    termination_reason: reason,
+  });
+  await append(session.id, [{ type: "session.state", data: { state: "deleted", reason } }]);
+}
+
+/** Records a message of a user: its row and its event. The operator hands it to the agent. */
+export async function createMessage(
+  transaction: Transaction,
+  append: Append,
+  session: StoredSession,
+  request: CreateMessage,
+): Promise<Message> {
+  if (session.state === "error") {
+    const detail = `The session is in state error (${session.error ?? "unknown"}); resume it first, or open a new one.`;
+    throw new RaworcError("wrong_state", detail);
+  }
+  const build = session.build_id === null ? undefined : await findBuild(transaction, session.build_id);
+  const names = build?.agents.map(({ name }) => name) ?? [];
+  if (request.agent !== undefined) await requireAgent(transaction, session, names, request.agent);
+  const agent = addresseeOf(request.content, request.agent, names) ?? null;
+  const message = await insertMessage(transaction, {
+    sessionId: session.id,
+    role: "user",
+    agent,
+    inReplyTo: null,
+    content: request.content,
+    metadata: request.metadata,
+    status: "queued",
+  });
+  await updateSession(transaction, session.id, { last_activity_at: message.created_at });
+  const shown = presentMessage(message);
+  await append(session.id, [{ type: "message.created", data: { ...shown, message_id: message.id } }]);
+  return shown;
+}
+
+async function requireAgent(
+  transaction: Transaction,
+  session: StoredSession,
+  names: readonly string[],
+  name: string,
+): Promise<void> {
+  const registered = await findAgent(transaction, session.space_id, name);
+  if (registered?.stopped === true) {
+    throw new RaworcError("agent_stopped", `The agent ${name} is stopped; deploy it to use it again.`);
+  }
+  if (names.includes(name)) return;
+  const known = names.length === 0 ? "it has none" : `it has: ${names.join(", ")}`;
+  throw new RaworcError("unknown_agent", `No agent ${name} in this session's build; ${known}.`, {
+    errors: [{ path: "body.agent", message: "is no agent of this session's build" }],
+  });
+}
+
+/** Records the wish to cancel the running message and gives its id. 409 when none runs. */
+export async function cancelRunning(transaction: Transaction, session: StoredSession): Promise<string> {
+  const running = (await listUnfinishedMessages(transaction, session.id)).find(({ status }) => status === "running");
+  if (running === undefined) {
+    throw new RaworcError("wrong_state", `No message is running; the session is in state ${session.state}.`);
+  }
+  await updateMessage(transaction, running.id, { cancel_requested: true });
+  return running.id;
+}
+
+/** Takes a session out of `error` for another try. */
+export async function resumeSession(transaction: Transaction, append: Append, session: StoredSession): Promise<void> {
+  if (session.state !== "error" && session.state !== "paused") {
+    throw new RaworcError(
+      "wrong_state",
+      `The session is in state ${session.state}; only error and paused can be resumed.`,
+    );
+  }
+  await updateSession(transaction, session.id, { state: "init", error: null });
+  await append(session.id, [{ type: "session.state", data: { state: "init" } }]);
+}
