@@ -1,0 +1,174 @@
+import { randomUUIDv7 } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { type ErrorCode, RaworcError } from "@raworc/contract";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
+import type { Logger } from "pino";
+import { logAnswers } from "./access-log.ts";
+import type { Authenticate, Caller } from "./authentication.ts";
+import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
+import type { Guard, RegisteredRoute } from "./guard.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { acceptJsonOnly } from "./json-body.ts";
+import { answerUnknownPaths } from "./not-found.ts";
+import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    guard?: Guard;
+  }
+  interface FastifyInstance {
+    readonly api: Api;
+  }
+  interface FastifyRequest {
+    /** Set once the token was found good. */
+    caller: Caller | null;
+  }
+}
+
+export interface HttpServerOptions {
+  readonly log: Logger;
+  readonly authenticate: Authenticate;
+  /** Checks each answer against the contract; for development and tests. */
+  readonly checkAnswers?: boolean;
+  /** Addresses and networks of proxies whose forwarded addresses count. */
+  readonly trustedProxies?: readonly string[];
+  readonly crossOrigin?: CrossOriginOptions;
+}
+
+/** What the routes of one server share. */
+export interface Api {
+  readonly authenticate: Authenticate;
+  readonly checkAnswers: boolean;
+  readonly heartbeat: Heartbeat;
+  /** Aborted when the server begins to stop: streams end by it. */
+  readonly closing: AbortSignal;
+  /** Everything that is registered. */
+  readonly routes: readonly RegisteredRoute[];
+  /**
+   * Refuses new requests with `draining`, ends streams, waits for the others to end, then closes. After `graceMs` their
+   * connections are cut. Idempotent.
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+const BODY_MAX = 8 * 1024 * 1024;
+/** Longer parts of a path name nothing. */
+const PATH_PART_MAX = 1024;
+/** Milliseconds for a whole request to arrive, body included. */
+const REQUEST_TIMEOUT = 300_000;
+const KEEP_ALIVE_TIMEOUT = 72_000;
+const HEARTBEAT_INTERVAL = 15_000;
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+function requestId(request: { readonly headers: IncomingMessage["headers"] }): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUIDv7();
+}
+
+/** The HTTP server without its routes. It listens on nothing yet. */
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const closing = new AbortController();
+  const log: FastifyBaseLogger = options.log;
+  const registered: RegisteredRoute[] = [];
+  const fastify: FastifyInstance = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
+    genReqId: requestId,
+    bodyLimit: BODY_MAX,
+    requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    return503OnClosing: false,
+    forceCloseConnections: "idle",
+    trustProxy: options.trustedProxies === undefined ? false : [...options.trustedProxies],
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PART_MAX },
+    frameworkErrors: (error, request, reply) => {
+      prepareAnswer(request, reply);
+      sendProblem(reply, problemOf(error));
+    },
+    clientErrorHandler: answerBrokenRequest,
+  });
+  fastify.decorateRequest("caller", null);
+  fastify.addHook("onRoute", ({ method, url, config }) => {
+    const guard = config?.guard;
+    if (guard === undefined) throw new Error(`${url} has no guard; register it with route, openRoute or page`);
+    for (const name of [method].flat()) registered.push({ method: name, path: url, guard });
+  });
+  logAnswers(fastify);
+  fastify.addHook("onRequest", async (request, reply) => {
+    prepareAnswer(request, reply);
+    if (closing.signal.aborted) throw drainingError();
+  });
+  if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
+  acceptJsonOnly(fastify);
+  answerUnknownPaths(fastify, registered);
+  fastify.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.code === "internal") request.log.error({ err: error }, "request failed");
+    return sendProblem(reply, problem);
+  });
+
+  const heartbeat = new Heartbeat(HEARTBEAT_INTERVAL);
+  let drained: Promise<void> | undefined;
+  const drain = async (graceMs: number): Promise<void> => {
+    closing.abort(drainingError());
+    const cut = setTimeout(() => fastify.server.closeAllConnections(), graceMs);
+    try {
+      await fastify.close();
+    } finally {
+      clearTimeout(cut);
+      heartbeat.close();
+    }
+  };
+  const api: Api = {
+    authenticate: options.authenticate,
+    checkAnswers: options.checkAnswers ?? false,
+    heartbeat,
+    closing: closing.signal,
+    routes: registered,
+    drain: (graceMs) => {
+      drained ??= drain(graceMs);
+      return drained;
+    },
+  };
+  fastify.decorate("api", api);
+  return fastify;
+}
+
+/** Registers a page that needs no token and is no part of the contract. */
+export function page(
+  app: FastifyInstance,
+  path: string,
+  handler: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+): void {
+  app.get(path, { config: { guard: { page: path } } }, handler);
+}
+
+function prepareAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({ ...SECURITY_HEADERS, "x-request-id": request.id });
+}
+
+function drainingError(): RaworcError {
+  return new RaworcError("draining", "The server is stopping. Try again in a moment.", { retryAfterSeconds: 2 });
+}
+
+const PARSER_PROBLEMS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ["too_large", "The request line and headers are larger than 16 KiB together."],
+  ERR_HTTP_REQUEST_TIMEOUT: ["bad_request", "The request did not arrive in time."],
+};
+
+/** Answers what is no HTTP request at all, and closes. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy(error);
+    return;
+  }
+  const [code, detail] = PARSER_PROBLEMS[error.code ?? ""] ?? ["bad_request", "This is not a valid HTTP/1.1 request."];
+  socket.end(rawProblemAnswer(new RaworcError(code, detail)));
+}
