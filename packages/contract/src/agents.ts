@@ -54,17 +54,4 @@ export const UpdateAgent = z.strictObject({
   source_path: SourcePath.nullable().optional(),
 });
 
-export const AgentLogsQuery = z.strictObject({
-  lines: z.coerce.number().int().min(1).max(10_000).default(100),
-  log_type: z.enum(["stdout", "stderr", "all"]).default("all"),
-  session_id: z.uuid().optional(),
-});
-
-export const AgentLogs = z.object({
-  agent_name: Name,
-  space: Name,
-  stdout: z.string(),
-  stderr: z.string(),
-  timestamp: Timestamp,
-});
 export const AgentListQuery = ListQuery.extend({ status: z.enum(AGENT_STATUSES).optional() });

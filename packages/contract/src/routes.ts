@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Resource, Verb } from "./access.ts";
-import { Agent, AgentListQuery, AgentLogs, AgentLogsQuery, CreateAgent, UpdateAgent } from "./agents.ts";
+import { Agent, AgentListQuery, CreateAgent, UpdateAgent } from "./agents.ts";
 import { LoginAnswer, LoginRequest, Me } from "./auth.ts";
 import { Build, BuildListQuery, FollowQuery, StartBuild } from "./builds.ts";
 import { EventListQuery, SessionEvent } from "./events.ts";
@@ -165,16 +165,6 @@ export const ROUTES = {
     summary: "Delete an agent",
     params: AgentParams,
     status: 204,
-  },
-  "agents.logs": {
-    method: "GET",
-    path: "/spaces/:space/agents/:name/logs",
-    access: to("agents", "get"),
-    summary: "What an agent printed",
-    params: AgentParams,
-    query: AgentLogsQuery,
-    status: 200,
-    answer: AgentLogs,
   },
   "agents.deploy": {
     method: "POST",

@@ -88,9 +88,8 @@ export async function insertAgent(
   return toAgent(row);
 }
 
-export type AgentChange = Partial<
-  Pick<StoredAgent, "description" | "purpose" | "source_repo" | "source_branch" | "source_path" | "stopped">
->;
+type Changeable = "description" | "purpose" | "source_repo" | "source_branch" | "source_path" | "stopped";
+export type AgentChange = { readonly [Field in Changeable]?: StoredAgent[Field] | undefined };
 
 export async function updateAgent(transaction: Transaction, id: string, change: AgentChange): Promise<StoredAgent> {
   const { stopped, ...texts } = change;

@@ -107,3 +107,13 @@ export async function ensureDefaultSpace(transaction: Transaction): Promise<Stor
   const space = await findSpace(transaction, DEFAULT_SPACE);
   return space ?? insertSpace(transaction, { name: DEFAULT_SPACE, description: "", settings: {}, createdBy: "system" });
 }
+
+/** Names by id. */
+export async function listSpaceNames(reader: Reader, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const rows = await reader
+    .selectFrom("spaces")
+    .select(["id", "name"])
+    .where("id", "in", ["", ...ids])
+    .execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
