@@ -17,7 +17,8 @@ const ALIASES: Record<string, RuntimeName> = {
 /** The runtime that a manifest's name means; `python3.x` counts as python. */
 export function runtimeOf(name: string): RuntimeName | undefined {
   const lower = name.toLowerCase();
-  return /^python3\.\d+$/.test(lower) ? "python" : ALIASES[lower];
+  if (/^python3\.\d+$/.test(lower)) return "python";
+  return Object.hasOwn(ALIASES, lower) ? ALIASES[lower] : undefined;
 }
 
 /** `raworc.json` in an agent's folder. Everything can be left out when it can be detected. */
