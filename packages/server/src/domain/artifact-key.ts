@@ -1,0 +1,23 @@
+import { createHash } from "node:crypto";
+
+/** Raised when the same commit would be built into something else: other steps, another layout of the artifact. */
+const FORMAT = 1;
+
+export interface ArtifactIdentity {
+  /** Full hash. It stands for all content below it, the manifest and the submodules' commits included. */
+  readonly commit: string;
+  /** Folder of the agent in the repository; null is its root. */
+  readonly folder: string | null;
+  /** What builds and runs agents: RuntimeDriver.toolchain(). */
+  readonly toolchain: string;
+}
+
+/**
+ * Name of a built agent: the same identity gives the same artifact, in whatever space and from whatever address it was
+ * fetched. Safe as a name of a folder.
+ */
+export function artifactKey({ commit, folder, toolchain }: ArtifactIdentity): string {
+  const parts = (folder ?? "").split("/").filter((part) => part !== "" && part !== ".");
+  const identity = JSON.stringify([FORMAT, commit.toLowerCase(), parts.join("/"), toolchain]);
+  return createHash("sha256").update(identity).digest("hex");
+}
