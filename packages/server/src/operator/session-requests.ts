@@ -63,14 +63,16 @@ function invalid(path: string, message: string): RaworcError {
   return new RaworcError("validation_failed", `${path} ${message}`, { errors: [{ path, message }] });
 }
 
-function limitsFor(space: StoredSpace, asked: Partial<Limits> | undefined): Limits {
-  const most: Limits = { ...DEFAULT_LIMITS, ...space.settings.limits };
-  const limits: Limits = { ...most, ...asked };
-  for (const name of ["cpus", "memory_mb", "disk_mb", "pids"] as const) {
-    if (limits[name] <= most[name]) continue;
-    throw invalid(`body.limits.${name}`, `is above the space's limit of ${most[name]}`);
-  }
-  return limits;
+type AskedLimits = NonNullable<CreateSession["limits"]>;
+
+function limitsFor(space: StoredSpace, asked: AskedLimits = {}): Limits {
+  const limit = (name: keyof Limits): number => {
+    const most = space.settings.limits?.[name] ?? DEFAULT_LIMITS[name];
+    const wanted = asked[name] ?? most;
+    if (wanted > most) throw invalid(`body.limits.${name}`, `is above the space's limit of ${most}`);
+    return wanted;
+  };
+  return { cpus: limit("cpus"), memory_mb: limit("memory_mb"), disk_mb: limit("disk_mb"), pids: limit("pids") };
 }
 
 const NETWORK_ORDER = { none: 0, allowlist: 1, open: 2 } as const;
