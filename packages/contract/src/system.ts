@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const API_VERSION = "v0";
+export const API_VERSION = "v0" as const;
 export const API_BASE = `/api/${API_VERSION}`;
 export const DEFAULT_PORT = 9000;
 

@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 const FORMAT = 1;
 
 export interface ArtifactIdentity {
+  /** Internal id of the space. A server that a tenant runs may claim any commit: no space gets another's artifacts by it. */
+  readonly spaceId: string;
   /** Full hash. It stands for all content below it, the manifest and the submodules' commits included. */
   readonly commit: string;
   /** Folder of the agent in the repository; null is its root. */
@@ -13,11 +15,11 @@ export interface ArtifactIdentity {
 }
 
 /**
- * Name of a built agent: the same identity gives the same artifact, in whatever space and from whatever address it was
- * fetched. Safe as a name of a folder.
+ * Name of a built agent: the same identity gives the same artifact, under whatever name the agent is registered. Safe as a
+ * name of a folder.
  */
-export function artifactKey({ commit, folder, toolchain }: ArtifactIdentity): string {
+export function artifactKey({ spaceId, commit, folder, toolchain }: ArtifactIdentity): string {
   const parts = (folder ?? "").split("/").filter((part) => part !== "" && part !== ".");
-  const identity = JSON.stringify([FORMAT, commit.toLowerCase(), parts.join("/"), toolchain]);
+  const identity = JSON.stringify([FORMAT, spaceId, commit.toLowerCase(), parts.join("/"), toolchain]);
   return createHash("sha256").update(identity).digest("hex");
 }

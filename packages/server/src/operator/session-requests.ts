@@ -1,13 +1,13 @@
 import {
   type CreateMessage,
   type CreateSession,
-  DEFAULT_LIMITS,
   type Limits,
   type Message,
   type Network,
   RaworcError,
 } from "@raworc/contract";
 import { addresseeOf } from "../domain/addressing.ts";
+import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
 import { findAgent } from "../store/agents.ts";
 import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts";
 import { insertMessage, listUnfinishedMessages, presentMessage, updateMessage } from "../store/messages.ts";
@@ -63,13 +63,11 @@ function invalid(path: string, message: string): RaworcError {
   return new RaworcError("validation_failed", `${path} ${message}`, { errors: [{ path, message }] });
 }
 
-type AskedLimits = NonNullable<CreateSession["limits"]>;
-
-function limitsFor(space: StoredSpace, asked: AskedLimits = {}): Limits {
+function limitsFor(space: StoredSpace, asked: SomeLimits = {}): Limits {
+  const most = limitsOfSpace(space.settings);
   const limit = (name: keyof Limits): number => {
-    const most = space.settings.limits?.[name] ?? DEFAULT_LIMITS[name];
-    const wanted = asked[name] ?? most;
-    if (wanted > most) throw invalid(`body.limits.${name}`, `is above the space's limit of ${most}`);
+    const wanted = asked[name] ?? most[name];
+    if (wanted > most[name]) throw invalid(`body.limits.${name}`, `is above the space's limit of ${most[name]}`);
     return wanted;
   };
   return { cpus: limit("cpus"), memory_mb: limit("memory_mb"), disk_mb: limit("disk_mb"), pids: limit("pids") };
