@@ -4,6 +4,7 @@
  * out of a session is hostile: the control plane parses answers with the schemas here.
  *
  *   GET    /health                → HostHealth
+ *   GET    /watch                 → 200 and no byte, open for as long as the host lives: its end tells of the host's
  *   POST   /claim    HostClaim    → 204; again with the same session_id replaces environment and agents;
  *                                   with another session_id 409
  *   POST   /messages HostMessage  → NDJSON of HostMessageLine. A known id is not run again: its lines are
@@ -20,31 +21,6 @@
 import { z } from "zod";
 import { Metadata } from "./lists.ts";
 import { ResolvedManifest } from "./manifest.ts";
-
-/** Where things are inside a session computer, with either driver. */
-export const COMPUTER = {
-  session: "/session",
-  workspace: "/session/workspace",
-  logs: "/session/logs",
-  agents: "/session/agents",
-  cache: "/session/cache",
-  temporary: "/session/tmp",
-  state: "/session/state",
-  /** Artifacts of builds, read-only: `/opt/raworc/agents/{artifact key}`. */
-  artifacts: "/opt/raworc/agents",
-  /** The host's bundle and the adapters. */
-  program: "/opt/raworc/host",
-  /** CA certificates from the server's configuration, where it names some. */
-  certificates: "/opt/raworc/ca.crt",
-  /** Only the host may enter its parent; the machine's side of it is a directory of that computer alone. */
-  socketDirectory: "/run/raworc/socket",
-  hostSocket: "host.sock",
-  egressSocket: "egress.sock",
-  /** Where the host listens for the programs beside it when their way out is the egress proxy. */
-  egressProxy: "http://127.0.0.1:3128",
-  hostUid: 0,
-  agentUid: 1000,
-} as const;
 
 export const HostHealth = z.object({
   status: z.literal("ok"),

@@ -2,6 +2,7 @@ export * from "./access.ts";
 export * from "./agents.ts";
 export * from "./auth.ts";
 export * from "./builds.ts";
+export * from "./computer.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./host.ts";

@@ -1,0 +1,184 @@
+import { Agent, type IncomingMessage, request as startRequest } from "node:http";
+import { join } from "node:path";
+import { text as readAll } from "node:stream/consumers";
+import {
+  COMPUTER,
+  type HostClaim,
+  type HostExec,
+  HostExecLine,
+  HostFailure,
+  HostHealth,
+  type HostMessage,
+  HostMessageLine,
+  RaworcError,
+} from "@raworc/contract";
+import { z } from "zod";
+import { DriverError } from "./driver.ts";
+import { LineError, readJsonLines } from "./ndjson.ts";
+
+/** An end line holds a reply of 4 MiB, each byte of which JSON may write as six. */
+const LINE_MAX_BYTES = 26 * 1024 * 1024;
+const ANSWER_MAX_BYTES = 256 * 1024;
+const CALL_TIMEOUT_MS = 30_000;
+const Beat = z.object({ type: z.literal("beat") });
+const MessageLineOrBeat = z.union([HostMessageLine, Beat]);
+
+interface HostRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Talks to the host of one computer over its Unix socket. Answers come out of a session: they are bounded and checked.
+ * A host that can't be reached or answers nonsense is a transient DriverError; an aborted signal rejects with its reason.
+ */
+export class HostConnection {
+  readonly #socketPath: string;
+  readonly #agent = new Agent({ keepAlive: true });
+
+  /** The machine's side of the computer's socket directory. */
+  constructor(socketDirectory: string) {
+    this.#socketPath = join(socketDirectory, COMPUTER.hostSocket);
+  }
+
+  async health(signal: AbortSignal): Promise<HostHealth> {
+    const health = HostHealth.safeParse(parseJson(await this.#text({ method: "GET", path: "/health", signal })));
+    if (health.success) return health.data;
+    throw unreachable(health.error);
+  }
+
+  /** Resolves when the host has ended. Rejects when the host can't be reached, or with the signal. */
+  async watch(signal: AbortSignal): Promise<void> {
+    const answer = await this.#open({ method: "GET", path: "/watch", signal });
+    await new Promise<void>((resolve) => {
+      answer.on("close", resolve);
+      answer.on("error", () => undefined);
+      answer.resume();
+    });
+    signal.throwIfAborted();
+  }
+
+  /** Hands over identity, environment and agents; again for the same session it replaces the last two. */
+  async claim(claim: HostClaim, signal: AbortSignal): Promise<void> {
+    await this.#text({ method: "POST", path: "/claim", body: claim, signal: bounded(signal) });
+  }
+
+  /** The lines of an answer from line `from` on. The host runs a message id once, however often it is posted. */
+  async *message(
+    message: HostMessage,
+    options: { readonly from: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<HostMessageLine> {
+    const path = `/messages?from=${options.from}`;
+    const answer = await this.#open({ method: "POST", path, body: message, signal: options.signal });
+    for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal)) {
+      if (line.type !== "beat") yield line;
+    }
+  }
+
+  async cancelMessage(id: string, signal: AbortSignal): Promise<void> {
+    const path = `/messages/${encodeURIComponent(id)}/cancel`;
+    await this.#text({ method: "POST", path, body: {}, signal: bounded(signal) }, [404]);
+  }
+
+  async forgetMessage(id: string, signal: AbortSignal): Promise<void> {
+    await this.#text({ method: "DELETE", path: `/messages/${encodeURIComponent(id)}`, signal }, [404]);
+  }
+
+  /** Runs a command. Leaving the iteration, or the signal, kills all that it started. */
+  async *exec(request: HostExec, signal: AbortSignal): AsyncGenerator<HostExecLine> {
+    const answer = await this.#open({ method: "POST", path: "/exec", body: request, signal });
+    yield* this.#lines(answer, HostExecLine, signal);
+  }
+
+  /** Asks the host to end everything and itself. */
+  async shutdown(signal: AbortSignal): Promise<void> {
+    await this.#text({ method: "POST", path: "/shutdown", body: {}, signal });
+  }
+
+  /** Ends all calls. Idempotent. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
+    try {
+      for await (const value of readJsonLines(answer, LINE_MAX_BYTES)) yield schema.parse(value);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof LineError || error instanceof z.ZodError || isConnectionError(error)) {
+        throw unreachable(error);
+      }
+      throw error;
+    } finally {
+      answer.destroy();
+    }
+  }
+
+  async #text(request: HostRequest, accepted: readonly number[] = []): Promise<string> {
+    const answer = await this.#open(request, accepted);
+    return readBounded(answer, request.signal);
+  }
+
+  async #open(request: HostRequest, accepted: readonly number[] = []): Promise<IncomingMessage> {
+    const { signal } = request;
+    signal.throwIfAborted();
+    const answer = await this.#send(request).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw unreachable(error);
+    });
+    const status = answer.statusCode ?? 0;
+    if (status < 400 || accepted.includes(status)) return answer;
+    const failure = HostFailure.safeParse(parseJson(await readBounded(answer, signal)));
+    const detail = failure.success ? failure.data.error.message.slice(0, 2000) : `status ${status}`;
+    if (failure.success && failure.data.error.code === "disk_full") throw new RaworcError("disk_full", detail);
+    throw new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
+  }
+
+  #send({ method, path, body, signal }: HostRequest): Promise<IncomingMessage> {
+    const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    return new Promise((resolve, reject) => {
+      const headers =
+        payload === undefined ? {} : { "content-type": "application/json", "content-length": payload.length };
+      const call = startRequest({ socketPath: this.#socketPath, agent: this.#agent, method, path, headers, signal });
+      call.on("response", resolve);
+      call.on("error", reject);
+      call.end(payload);
+    });
+  }
+}
+
+function bounded(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+}
+
+async function readBounded(answer: IncomingMessage, signal: AbortSignal): Promise<string> {
+  let length = 0;
+  answer.on("data", (piece: Buffer) => {
+    length += piece.length;
+    if (length > ANSWER_MAX_BYTES) answer.destroy(new LineError("An answer is longer than it may be"));
+  });
+  try {
+    return await readAll(answer);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw unreachable(error);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isConnectionError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+function unreachable(cause: unknown): DriverError {
+  return new DriverError("The session's host can't be reached; it is tried again.", { cause, transient: true });
+}
