@@ -1,0 +1,24 @@
+import type { LoginAnswer } from "@raworc/contract";
+import type { Builds } from "../operator/builds.ts";
+import type { Messages } from "../operator/messages.ts";
+import type { SessionLog } from "../operator/session-log.ts";
+import type { Sessions } from "../operator/sessions.ts";
+import type { Wakeups } from "../operator/wakeups.ts";
+import type { DriverCheck } from "../runtime/driver.ts";
+import type { Store } from "../store/store.ts";
+
+/** What the routes work with. */
+export interface Collaborators {
+  readonly store: Store;
+  readonly wakeups: Wakeups;
+  readonly sessionLog: SessionLog;
+  readonly sessions: Sessions;
+  readonly messages: Messages;
+  readonly builds: Builds;
+  readonly operator: { running(): boolean };
+  readonly runtime: { check(): Promise<DriverCheck> };
+  /** Throws `bad_credentials` or `rate_limited`. */
+  readonly login: (user: string, password: string, address: string) => Promise<LoginAnswer>;
+  /** Whether agents may come from paths of this machine. */
+  readonly allowLocalSources: boolean;
+}

@@ -1,0 +1,44 @@
+import { CONTENT_MAX_BYTES, RaworcError } from "@raworc/contract";
+import type { FastifyInstance } from "fastify";
+import { waitForReply } from "../../operator/message-waits.ts";
+import { createMessage } from "../../operator/session-requests.ts";
+import { countMessages, listMessages, presentMessage } from "../../store/messages.ts";
+import { getSession } from "../../store/sessions.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { route } from "../route.ts";
+import { locateSession } from "./locations.ts";
+
+export function messageRoutes(app: FastifyInstance, { messages, sessionLog, store }: Collaborators): void {
+  const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
+  const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
+    locateSession(store.read, params.id, query);
+
+  route(app, "messages.list", { locate: recorded }, async ({ query, located: { session } }) => {
+    const { limit, before, after } = query;
+    return (await listMessages(store.read, { sessionId: session.id, limit, before, after })).map(presentMessage);
+  });
+
+  route(app, "messages.count", { locate: recorded }, async ({ located: { session } }) => ({
+    count: await countMessages(store.read, session.id),
+  }));
+
+  route(app, "messages.create", { locate: live }, async ({ body, signal, located: { session } }) => {
+    if (body.role !== "user") {
+      throw new RaworcError("forbidden", `Messages of the role ${body.role} are written by the system; use user.`);
+    }
+    if (Buffer.byteLength(body.content) > CONTENT_MAX_BYTES) {
+      throw new RaworcError(
+        "too_large",
+        "The content is longer than 1 MiB; put long input into a file of the session.",
+      );
+    }
+    const { message, before } = await sessionLog.write(async (transaction, append) => {
+      const current = await getSession(transaction, session.id);
+      if (current.state === "deleted") throw new RaworcError("not_found", "The session was deleted.");
+      return { message: await createMessage(transaction, append, current, body), before: current.last_event_id };
+    });
+    messages.wake(session.id);
+    if (body.wait !== "reply") return message;
+    return waitForReply(store, sessionLog, session.id, message.id, before, signal);
+  });
+}

@@ -1,0 +1,87 @@
+import { isRaworcError } from "@raworc/contract";
+import type { FastifyInstance } from "fastify";
+import { sessionScope } from "../../domain/access-scope.ts";
+import { waitForReady } from "../../operator/message-waits.ts";
+import { cancelRunning, createSession, deleteSession, resumeSession } from "../../operator/session-requests.ts";
+import { findSession, getSession, listSessions, presentSession, updateSession } from "../../store/sessions.ts";
+import { findSpace } from "../../store/spaces.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { linkNext } from "../pages.ts";
+import { ANY_SPACE, route } from "../route.ts";
+import { locateInSpace, locateSession } from "./locations.ts";
+
+/** A creation that waits for readiness answers after this long with the session as it then is. */
+const READY_WAIT_MS = 120_000;
+
+export function sessionRoutes(app: FastifyInstance, { messages, sessionLog, sessions, store }: Collaborators): void {
+  const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
+  const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
+    locateSession(store.read, params.id, query);
+
+  route(app, "sessions.list", { locate: () => ANY_SPACE }, async ({ principal, query, request, reply }) => {
+    const { space: name, created_by: createdBy, ...rest } = query;
+    const space = name === undefined ? undefined : await findSpace(store.read, name);
+    if (name !== undefined && space === undefined) return [];
+    const scope = sessionScope(principal);
+    const page = await listSessions(store.read, { ...rest, createdBy, scope, spaceId: space?.id });
+    linkNext(request, reply, page.next);
+    return page.items.map(presentSession);
+  });
+
+  const toCreate = ({ body }: { body: { space: string } }) => locateInSpace(store.read, body.space);
+  route(app, "sessions.create", { locate: toCreate }, async ({ body, principal, located: { space }, signal }) => {
+    const session = await sessionLog.write((transaction, append) =>
+      createSession(transaction, append, space, principal, body),
+    );
+    sessions.wake(session.id);
+    if (body.wait !== "ready") return presentSession(session);
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
+    await waitForReady(store, sessionLog, session.id, wait);
+    return presentSession(await getSession(store.read, session.id));
+  });
+
+  route(app, "sessions.get", { locate: recorded }, ({ located }) => presentSession(located.session));
+
+  route(app, "sessions.update", { locate: live }, async ({ body, located: { session } }) => {
+    const { name, metadata } = body;
+    await store.write((transaction) =>
+      updateSession(transaction, session.id, {
+        ...(name === undefined ? {} : { name }),
+        ...(metadata === undefined ? {} : { metadata }),
+      }),
+    );
+    return presentSession(await getSession(store.read, session.id));
+  });
+
+  route(app, "sessions.delete", { locate: live }, async ({ located, principal }) => {
+    await sessionLog.write(async (transaction, append) => {
+      const session = await findSession(transaction, located.session.id);
+      if (session === undefined || session.state === "deleted") return;
+      await deleteSession(transaction, append, session, `Deleted by ${principal.name}`);
+    });
+    messages.interrupt(located.session.id);
+    sessions.interrupt(located.session.id);
+    return undefined;
+  });
+
+  route(app, "sessions.resume", { locate: live }, async ({ located: { session } }) => {
+    await sessionLog.write(async (transaction, append) =>
+      resumeSession(transaction, append, await getSession(transaction, session.id)),
+    );
+    sessions.wake(session.id);
+    return presentSession(await getSession(store.read, session.id));
+  });
+
+  route(app, "sessions.cancel", { locate: live }, async ({ request, located: { session }, signal }) => {
+    const messageId = await store.write(async (transaction) =>
+      cancelRunning(transaction, await getSession(transaction, session.id)),
+    );
+    try {
+      await messages.cancel(session.id, messageId, signal);
+    } catch (error) {
+      // The wish is recorded: it is passed on with the next delivery.
+      if (!isRaworcError(error, "computer_unreachable")) request.log.info({ err: error }, "cancel not yet passed on");
+    }
+    return presentSession(await getSession(store.read, session.id));
+  });
+}

@@ -1,0 +1,71 @@
+import { DEFAULT_SPACE, RaworcError, type Space } from "@raworc/contract";
+import type { FastifyInstance } from "fastify";
+import { visibleSpaces } from "../../domain/access-scope.ts";
+import { deleteSession } from "../../operator/session-requests.ts";
+import { findSession, listLiveSessionIdsOfSpace } from "../../store/sessions.ts";
+import { deleteSpace, findSpace, insertSpace, listSpaces, type StoredSpace, updateSpace } from "../../store/spaces.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { linkNext } from "../pages.ts";
+import { ANY_SPACE, route } from "../route.ts";
+import { locateSpace } from "./locations.ts";
+
+function present({ id: _, ...space }: StoredSpace): Space {
+  return space;
+}
+
+function nameTaken(name: string): RaworcError {
+  return new RaworcError("name_taken", `There is a space named ${name} already; choose another name.`);
+}
+
+export function spaceRoutes(app: FastifyInstance, { sessionLog, sessions, messages, store }: Collaborators): void {
+  const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
+
+  route(app, "spaces.list", { locate: () => ANY_SPACE }, async ({ principal, query, request, reply }) => {
+    const page = await listSpaces(store.read, { ...query, scope: visibleSpaces(principal) });
+    linkNext(request, reply, page.next);
+    return page.items.map(present);
+  });
+
+  route(app, "spaces.create", { locate: ({ body }) => ({ space: null, name: body.name }) }, ({ body, principal }) =>
+    store
+      .write(async (transaction) => {
+        if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
+        return insertSpace(transaction, { ...body, createdBy: principal.name });
+      })
+      .then(present),
+  );
+
+  route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));
+
+  route(app, "spaces.update", { locate: bySpace }, ({ body, located: { space } }) =>
+    store
+      .write(async (transaction) => {
+        if (body.name !== undefined && body.name !== space.name) {
+          if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be renamed.");
+          if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
+        }
+        return updateSpace(transaction, space.id, body);
+      })
+      .then(present),
+  );
+
+  route(app, "spaces.delete", { locate: bySpace }, async ({ located: { space }, query }) => {
+    if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be deleted.");
+    const ids = await listLiveSessionIdsOfSpace(store.read, space.id);
+    if (ids.length > 0 && !query.force) {
+      const detail = `The space has ${ids.length} live sessions; delete them first, or use ?force=true.`;
+      throw new RaworcError("in_use", detail);
+    }
+    for (const id of ids) {
+      await sessionLog.write(async (transaction, append) => {
+        const session = await findSession(transaction, id);
+        if (session !== undefined) await deleteSession(transaction, append, session, "The space was deleted");
+      });
+      messages.interrupt(id);
+      sessions.interrupt(id);
+    }
+    await Promise.all(ids.map((id) => sessions.removed(id)));
+    await store.write((transaction) => deleteSpace(transaction, space.id));
+    return undefined;
+  });
+}

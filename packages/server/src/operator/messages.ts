@@ -1,0 +1,258 @@
+import {
+  AGENT_TIMEOUT_DEFAULT_S,
+  type HostMessage,
+  type HostMessageEnd,
+  type HostMessageLine,
+  isRaworcError,
+  type Message,
+} from "@raworc/contract";
+import type { Logger } from "pino";
+import { contentForAgent } from "../domain/addressing.ts";
+import type { HostConnection } from "../runtime/host-connection.ts";
+import { findBuild } from "../store/builds.ts";
+import { countDeltas } from "../store/events.ts";
+import {
+  findMessage,
+  findNextMessage,
+  listSessionsWithWork,
+  readHistory,
+  type StoredMessage,
+  updateMessage,
+} from "../store/messages.ts";
+import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
+import type { Store } from "../store/store.ts";
+import { now } from "../store/time.ts";
+import { DeltaWriter } from "./delta-writer.ts";
+import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import { endMessage, failedBySystem, type MessageEnd } from "./message-ends.ts";
+import type { SessionLog } from "./session-log.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** Deliveries of one message that broke off before it is given up. The host runs it once, whatever their number. */
+const DELIVERIES_MAX = 5;
+/** The host ends a message at its time limit; if it has not after so much more, the host hangs. */
+const HOST_GRACE_MS = 30_000;
+
+export interface MessagesOptions {
+  readonly store: Store;
+  readonly sessionLog: SessionLog;
+  readonly sessions: Sessions;
+  readonly log: Logger;
+}
+
+/** Hands each session's messages to its host, in order, one at a time, and records how each ends. */
+export class Messages {
+  readonly #options: MessagesOptions;
+  readonly #loop: KeyedLoop;
+  readonly #deliveries = new Map<string, number>();
+
+  constructor(options: MessagesOptions) {
+    this.#options = options;
+    this.#loop = new KeyedLoop({
+      name: "messages",
+      log: options.log,
+      concurrency: Number.POSITIVE_INFINITY,
+      turn: (sessionId, signal) => this.#turn(sessionId, signal),
+    });
+  }
+
+  async begin(): Promise<void> {
+    for (const sessionId of await listSessionsWithWork(this.#options.store.read)) this.#loop.wake(sessionId);
+  }
+
+  wake(sessionId: string): void {
+    this.#loop.wake(sessionId);
+  }
+
+  /** The session was deleted: nobody waits for its answer any more. */
+  interrupt(sessionId: string): void {
+    this.#loop.interrupt(sessionId);
+  }
+
+  /** Passes a recorded wish to cancel on to the host. The message's end tells what became of it. */
+  async cancel(sessionId: string, messageId: string, signal: AbortSignal): Promise<void> {
+    await this.#options.sessions.connection(sessionId)?.cancelMessage(messageId, signal);
+  }
+
+  /** Leaves off where it is: what runs goes on in the host and is fetched by the next server. */
+  close(): Promise<void> {
+    return this.#loop.close();
+  }
+
+  async #turn(sessionId: string, signal: AbortSignal): Promise<Outcome> {
+    const { store } = this.#options;
+    for (;;) {
+      const message = await findNextMessage(store.read, sessionId);
+      const session = await findSession(store.read, sessionId);
+      if (message === undefined || session === undefined || session.desired !== "running") return "done";
+      if (!(await this.#handle(session, message, signal))) return "done";
+      this.#deliveries.delete(message.id);
+    }
+  }
+
+  /** False when nothing more can be done now: the session has failed or gone. */
+  async #handle(session: StoredSession, message: StoredMessage, signal: AbortSignal): Promise<boolean> {
+    if (message.agent === null) {
+      await this.#end(message, await this.#unaddressed(session));
+      return true;
+    }
+    const connection = await this.#connect(message, signal);
+    if (connection === undefined) return false;
+    if (message.status === "queued" && !(await this.#begin(message))) return true;
+    const end = await this.#deliver(connection, session, message, signal);
+    await this.#end(message, end);
+    // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
+    connection.forgetMessage(message.id, AbortSignal.timeout(10_000)).catch((error: unknown) => {
+      this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
+    });
+    return true;
+  }
+
+  /** Undefined when the session has failed or gone: whoever recorded that has ended the message too. */
+  async #connect(message: StoredMessage, signal: AbortSignal): Promise<HostConnection | undefined> {
+    try {
+      return await this.#options.sessions.ready(message.session_id, signal);
+    } catch (error) {
+      if (isRaworcError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Records that the message runs. False when it was ended meanwhile. */
+  #begin(message: StoredMessage): Promise<boolean> {
+    return this.#options.sessionLog.write(async (transaction, append) => {
+      const current = await findMessage(transaction, message.id);
+      const session = await findSession(transaction, message.session_id);
+      if (current?.status !== "queued" || session === undefined || session.desired !== "running") return false;
+      await updateMessage(transaction, message.id, { status: "running" });
+      const busy = session.state !== "busy";
+      if (busy) await updateSession(transaction, session.id, { state: "busy" });
+      await append(message.session_id, [
+        ...(busy ? [{ type: "session.state" as const, data: { state: "busy" } }] : []),
+        { type: "message.start", data: { message_id: message.id, agent: message.agent } },
+      ]);
+      return true;
+    });
+  }
+
+  /** Brings the message to the host, or takes up the answer again, and gives its end. Throws to be repeated. */
+  async #deliver(
+    connection: HostConnection,
+    session: StoredSession,
+    message: StoredMessage,
+    signal: AbortSignal,
+  ): Promise<MessageEnd> {
+    const { log, sessionLog, sessions, store } = this.#options;
+    const deliveries = (this.#deliveries.get(message.id) ?? 0) + 1;
+    this.#deliveries.set(message.id, deliveries);
+    const build = session.build_id === null ? undefined : await findBuild(store.read, session.build_id);
+    const manifest = build?.agents.find((agent) => agent.name === message.agent)?.manifest ?? null;
+    const limitMs = (manifest?.timeout_s ?? AGENT_TIMEOUT_DEFAULT_S) * 1000 + HOST_GRACE_MS;
+    const deadline = AbortSignal.timeout(limitMs);
+    const writer = new DeltaWriter(sessionLog, message);
+    try {
+      // Line 0 tells of the start; each delta in the log is one line more.
+      const resumed = message.status === "running";
+      const from = resumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
+      const request = await this.#request(session, message);
+      if (message.cancel_requested) await connection.cancelMessage(message.id, signal);
+      const lines = connection.message(request, { from, signal: AbortSignal.any([signal, deadline]) });
+      const end = await this.#take(lines, writer);
+      if (end !== undefined) return toEnd(message, end);
+      throw new Error("The host's answer broke off");
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (deadline.aborted) {
+        await sessions.restart(session.id);
+      } else {
+        sessions.lost(session.id);
+      }
+      if (deliveries < DELIVERIES_MAX) throw error;
+      log.error({ err: error, message: message.id }, "message given up");
+      return failedBySystem({
+        code: "computer_failed",
+        message: "The session computer could not be reached while the message ran; send it again if that is safe.",
+      });
+    }
+  }
+
+  async #take(lines: AsyncIterable<HostMessageLine>, writer: DeltaWriter): Promise<HostMessageEnd | undefined> {
+    try {
+      for await (const line of lines) {
+        if (line.type === "delta") await writer.add(line.text);
+        else if (line.type === "end") return line;
+      }
+      return undefined;
+    } finally {
+      await writer.flush();
+    }
+  }
+
+  async #request(session: StoredSession, message: StoredMessage): Promise<HostMessage> {
+    const agent = message.agent ?? "";
+    const history = await readHistory(this.#options.store.read, session.id, message.seq);
+    return {
+      message_id: message.id,
+      agent,
+      content: contentForAgent(message.content, agent),
+      context: {
+        session_id: session.id,
+        space: session.space_name,
+        message_id: message.id,
+        timestamp: message.created_at,
+        created_by: session.created_by,
+        agent,
+        history,
+        metadata: message.metadata,
+      },
+    };
+  }
+
+  async #end(message: StoredMessage, end: MessageEnd): Promise<void> {
+    await this.#options.sessionLog.write(async (transaction, append) => {
+      const current = await findMessage(transaction, message.id);
+      if (current === undefined || (current.status !== "queued" && current.status !== "running")) return;
+      await endMessage(transaction, append, current, end);
+      const session = await findSession(transaction, message.session_id);
+      if (session === undefined || session.desired !== "running") return;
+      const next = await findNextMessage(transaction, session.id);
+      const idle = session.state === "busy" && next === undefined;
+      await updateSession(transaction, session.id, { last_activity_at: now(), ...(idle ? { state: "idle" } : {}) });
+      if (idle) await append(session.id, [{ type: "session.state", data: { state: "idle" } }]);
+    });
+  }
+
+  async #unaddressed(session: StoredSession): Promise<MessageEnd> {
+    const build = session.build_id === null ? undefined : await findBuild(this.#options.store.read, session.build_id);
+    const names = build?.agents.map((agent) => agent.name) ?? [];
+    const content =
+      names.length === 0
+        ? "This session has no agents: register one in its space, wait for the build, and open a new session."
+        : `Say who shall answer: start the message with @name, or set "agent". Agents here: ${names.join(", ")}.`;
+    return { status: "done", reply: { role: "system", agent: null, content, metadata: {} } };
+  }
+}
+
+/** The host's end in the words of the record. Its texts come out of a session: they are bounded by the connection. */
+function toEnd(message: StoredMessage, end: HostMessageEnd): MessageEnd {
+  if (end.status === "cancelled") return { status: "cancelled", reason: end.error?.message ?? "Cancelled" };
+  const metadata: Message["metadata"] = {
+    agent: message.agent,
+    duration_ms: end.duration_ms,
+    log_file: end.log_file,
+    ...(end.tokens === undefined ? {} : { tokens: end.tokens }),
+    ...(end.cost === undefined ? {} : { cost: end.cost }),
+    ...(end.truncated ? { truncated: true, reply_file: end.reply_file } : {}),
+  };
+  if (end.status === "done") {
+    return { status: "done", reply: { role: "agent", agent: message.agent, content: end.content, metadata } };
+  }
+  const code = end.error?.code ?? "handler_failed";
+  const text = end.error?.message ?? "The agent failed without saying why";
+  const hint = end.error_log_file === null ? "" : ` See ${end.error_log_file}.`;
+  return {
+    status: "failed",
+    reply: { role: "system", agent: null, content: `${text}${hint}`, metadata: { ...metadata, code } },
+    error: { code, message: text, log: end.error_log_file },
+  };
+}
