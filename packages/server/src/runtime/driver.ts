@@ -125,6 +125,12 @@ export interface RuntimeDriver {
   /** Digest of the toolchain that builds and runs agents; part of an artifact's key. */
   toolchain(): Promise<string>;
 
+  /**
+   * Removes all of this installation, for good: computers, volumes, sockets, artifacts, builds, networks, firewall rules.
+   * What images and caches other installations may use too stays.
+   */
+  reset(): Promise<void>;
+  /** Lets go of connections and listeners. Computers stay as they are. Idempotent. */
   close(): Promise<void>;
 }
 
