@@ -1,1 +1,7 @@
-export {};
+export type * from "./call.ts";
+export * from "./client.ts";
+export * from "./errors.ts";
+export { nextCursor } from "./pages.ts";
+export { RECONNECT, type Reconnect } from "./resuming-stream.ts";
+export { type ServerSentEvent, ServerSentEventParser } from "./server-sent-events.ts";
+export { asProblem, isAbort, type RawRequest } from "./transport.ts";
