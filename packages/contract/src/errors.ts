@@ -14,6 +14,8 @@ export const ERRORS = {
   name_taken: { status: 409, title: "The name is taken" },
   wrong_state: { status: 409, title: "Not possible in this state" },
   in_use: { status: 409, title: "Still in use" },
+  built_in_role: { status: 409, title: "Built-in roles can't be changed" },
+  last_admin: { status: 409, title: "The last active admin must stay" },
   agent_stopped: { status: 409, title: "The agent is stopped" },
   idempotency_conflict: { status: 409, title: "The first request with this key still runs" },
   precondition_failed: { status: 412, title: "The object has changed" },

@@ -1,15 +1,27 @@
 import { z } from "zod";
 import type { Resource, Verb } from "./access.ts";
+import {
+  ChangePassword,
+  CreateServiceAccount,
+  ServiceAccount,
+  ServiceAccountListQuery,
+  UpdateServiceAccount,
+} from "./accounts.ts";
 import { Agent, AgentListQuery, CreateAgent, UpdateAgent } from "./agents.ts";
+import { AuditEvent, AuditEventListQuery } from "./audit.ts";
 import { LoginAnswer, LoginRequest, Me } from "./auth.ts";
 import { Build, BuildListQuery, FollowQuery, StartBuild } from "./builds.ts";
 import { EventListQuery, SessionEvent } from "./events.ts";
 import { ListQuery, QuerySwitch } from "./lists.ts";
 import { CreateMessage, Message, MessageCount, MessageListQuery, MessageWithReply } from "./messages.ts";
-import { Id, Name } from "./names.ts";
+import { Id, Name, UserName } from "./names.ts";
+import { CreateRoleBinding, RoleBinding, RoleBindingListQuery } from "./role-bindings.ts";
+import { CreateRole, Role, RoleName, UpdateRole } from "./roles.ts";
+import { CreateSecret, KEY_NAME_PATTERN, Secret, SecretListQuery, SecretQuery, UpdateSecret } from "./secrets.ts";
 import { CreateSession, DeletedQuery, Session, SessionListQuery, UpdateSession } from "./sessions.ts";
 import { CreateSpace, Space, UpdateSpace } from "./spaces.ts";
 import { Health, Version } from "./system.ts";
+import { ApiToken, ApiTokenListQuery, CreateApiToken, CreatedApiToken } from "./tokens.ts";
 
 /** `public` needs no token; `self` needs a token and no right; else the right that the call needs. */
 export type Access = "public" | "self" | { readonly resource: Resource; readonly verb: Verb };
@@ -33,6 +45,10 @@ const SpaceParams = z.object({ space: Name });
 const AgentParams = z.object({ space: Name, name: Name });
 const BuildParams = z.object({ space: Name, build_id: Id });
 const SessionParams = z.object({ id: Id });
+const AccountParams = z.object({ name: UserName });
+const RoleParams = z.object({ name: RoleName });
+const SecretParams = z.object({ space: Name, key_name: z.string().regex(KEY_NAME_PATTERN) });
+const IdParams = z.object({ id: Id });
 const to = (resource: Resource, verb: Verb) => ({ resource, verb });
 
 /** Every call of the API. The server registers nothing else, and the client calls nothing else. */
@@ -70,6 +86,238 @@ export const ROUTES = {
     summary: "Who am I, and what may I do",
     status: 200,
     answer: Me,
+  },
+
+  "tokens.list": {
+    method: "GET",
+    path: "/auth/tokens",
+    access: "self",
+    summary: "List API tokens: one's own, and others' with the right to",
+    query: ApiTokenListQuery,
+    status: 200,
+    answer: z.array(ApiToken),
+  },
+  "tokens.create": {
+    method: "POST",
+    path: "/auth/tokens",
+    access: "self",
+    summary: "Make an API token; only this answer shows it",
+    body: CreateApiToken,
+    status: 201,
+    answer: CreatedApiToken,
+  },
+  "tokens.get": {
+    method: "GET",
+    path: "/auth/tokens/:id",
+    access: "self",
+    summary: "Get an API token's record",
+    params: IdParams,
+    status: 200,
+    answer: ApiToken,
+  },
+  "tokens.delete": {
+    method: "DELETE",
+    path: "/auth/tokens/:id",
+    access: "self",
+    summary: "Revoke an API token",
+    params: IdParams,
+    status: 204,
+  },
+
+  "service-accounts.list": {
+    method: "GET",
+    path: "/service-accounts",
+    access: to("service-accounts", "list"),
+    summary: "List accounts",
+    query: ServiceAccountListQuery,
+    status: 200,
+    answer: z.array(ServiceAccount),
+  },
+  "service-accounts.create": {
+    method: "POST",
+    path: "/service-accounts",
+    access: to("service-accounts", "create"),
+    summary: "Make an account",
+    body: CreateServiceAccount,
+    status: 201,
+    answer: ServiceAccount,
+  },
+  "service-accounts.get": {
+    method: "GET",
+    path: "/service-accounts/:name",
+    access: to("service-accounts", "get"),
+    summary: "Get an account",
+    params: AccountParams,
+    status: 200,
+    answer: ServiceAccount,
+  },
+  "service-accounts.update": {
+    method: "PUT",
+    path: "/service-accounts/:name",
+    access: to("service-accounts", "update"),
+    summary: "Change an account",
+    params: AccountParams,
+    body: UpdateServiceAccount,
+    status: 200,
+    answer: ServiceAccount,
+  },
+  "service-accounts.delete": {
+    method: "DELETE",
+    path: "/service-accounts/:name",
+    access: to("service-accounts", "delete"),
+    summary: "Delete an account with its bindings and tokens",
+    params: AccountParams,
+    status: 204,
+  },
+  "service-accounts.set-password": {
+    method: "PUT",
+    path: "/service-accounts/:name/password",
+    access: "self",
+    summary: "Change one's own password, or with the right to another's",
+    params: AccountParams,
+    body: ChangePassword,
+    status: 204,
+  },
+
+  "roles.list": {
+    method: "GET",
+    path: "/roles",
+    access: to("roles", "list"),
+    summary: "List roles",
+    query: ListQuery,
+    status: 200,
+    answer: z.array(Role),
+  },
+  "roles.create": {
+    method: "POST",
+    path: "/roles",
+    access: to("roles", "create"),
+    summary: "Make a role",
+    body: CreateRole,
+    status: 201,
+    answer: Role,
+  },
+  "roles.get": {
+    method: "GET",
+    path: "/roles/:name",
+    access: to("roles", "get"),
+    summary: "Get a role",
+    params: RoleParams,
+    status: 200,
+    answer: Role,
+  },
+  "roles.update": {
+    method: "PUT",
+    path: "/roles/:name",
+    access: to("roles", "update"),
+    summary: "Change a role",
+    params: RoleParams,
+    body: UpdateRole,
+    status: 200,
+    answer: Role,
+  },
+  "roles.delete": {
+    method: "DELETE",
+    path: "/roles/:name",
+    access: to("roles", "delete"),
+    summary: "Delete a role that nobody is bound to",
+    params: RoleParams,
+    status: 204,
+  },
+
+  "role-bindings.list": {
+    method: "GET",
+    path: "/role-bindings",
+    access: to("role-bindings", "list"),
+    summary: "List role bindings",
+    query: RoleBindingListQuery,
+    status: 200,
+    answer: z.array(RoleBinding),
+  },
+  "role-bindings.create": {
+    method: "POST",
+    path: "/role-bindings",
+    access: to("role-bindings", "create"),
+    summary: "Give a principal a role, in a space or everywhere",
+    body: CreateRoleBinding,
+    status: 201,
+    answer: RoleBinding,
+  },
+  "role-bindings.get": {
+    method: "GET",
+    path: "/role-bindings/:id",
+    access: to("role-bindings", "get"),
+    summary: "Get a role binding",
+    params: IdParams,
+    status: 200,
+    answer: RoleBinding,
+  },
+  "role-bindings.delete": {
+    method: "DELETE",
+    path: "/role-bindings/:id",
+    access: to("role-bindings", "delete"),
+    summary: "Take a role away",
+    params: IdParams,
+    status: 204,
+  },
+
+  "audit-events.list": {
+    method: "GET",
+    path: "/audit-events",
+    access: to("audit-events", "list"),
+    summary: "List audit events",
+    query: AuditEventListQuery,
+    status: 200,
+    answer: z.array(AuditEvent),
+  },
+
+  "secrets.list": {
+    method: "GET",
+    path: "/spaces/:space/secrets",
+    access: to("secrets", "list"),
+    summary: "List secrets; ?show_values=true needs read-values",
+    params: SpaceParams,
+    query: SecretListQuery,
+    status: 200,
+    answer: z.array(Secret),
+  },
+  "secrets.create": {
+    method: "POST",
+    path: "/spaces/:space/secrets",
+    access: to("secrets", "create"),
+    summary: "Keep a secret",
+    params: SpaceParams,
+    body: CreateSecret,
+    status: 201,
+    answer: Secret,
+  },
+  "secrets.get": {
+    method: "GET",
+    path: "/spaces/:space/secrets/:key_name",
+    access: to("secrets", "get"),
+    summary: "Get a secret; ?show_values=true needs read-values",
+    params: SecretParams,
+    query: SecretQuery,
+    status: 200,
+    answer: Secret,
+  },
+  "secrets.update": {
+    method: "PUT",
+    path: "/spaces/:space/secrets/:key_name",
+    access: to("secrets", "update"),
+    summary: "Change a secret",
+    params: SecretParams,
+    body: UpdateSecret,
+    status: 200,
+    answer: Secret,
+  },
+  "secrets.delete": {
+    method: "DELETE",
+    path: "/spaces/:space/secrets/:key_name",
+    access: to("secrets", "delete"),
+    summary: "Delete a secret",
+    params: SecretParams,
+    status: 204,
   },
 
   "spaces.list": {
