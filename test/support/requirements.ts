@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { request } from "node:http";
 import { describe } from "vitest";
+import { mariadbProgram } from "./mariadb.ts";
 
 /** Real things that a suite may need and a machine may lack. */
-export type Requirement = "docker" | "sandbox" | "python" | "cargo";
+export type Requirement = "docker" | "sandbox" | "python" | "cargo" | "mariadb";
 
 function succeeds(program: string, args: string[]): boolean {
   try {
@@ -33,6 +34,7 @@ const found: Record<Requirement, boolean> = {
   sandbox: succeeds("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]),
   python: succeeds("python3", ["--version"]),
   cargo: succeeds("cargo", ["--version"]),
+  mariadb: mariadbProgram() !== undefined,
 };
 
 export function has(requirement: Requirement): boolean {

@@ -16,7 +16,7 @@ let sessionId: string;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "raworc-log-"));
-  store = await openStore(join(directory, "raworc.db"));
+  store = await openStore({ kind: "sqlite", path: join(directory, "raworc.db") });
   sessionLog = new SessionLog(store, new Wakeups());
   sessionId = await store.write(async (transaction) => {
     const space = await ensureDefaultSpace(transaction);

@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import type { CreateAgent } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
-import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import type { AgentRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
@@ -40,8 +40,8 @@ export async function listAgents(reader: Reader, query: AgentQuery): Promise<Pag
     .where("space_id", "=", query.spaceId)
     .where((builder) => withinScope(builder, query.scope, { spaceId: "space_id", name: "name" }));
   if (query.cursor !== undefined) {
-    const { createdAt, id } = decodeCursor(query.cursor);
-    select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));
+    const cursor = decodeCursor(query.cursor);
+    select = select.where((builder) => olderThan(builder, cursor, { createdAt: "created_at", id: "id" }));
   }
   const rows = await select
     .orderBy("created_at", "desc")

@@ -1,3 +1,4 @@
+import { insertRows } from "./insert-rows.ts";
 import type { BuildLogRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
@@ -20,7 +21,7 @@ export async function appendBuildLog(
     seq += 1;
     return { build_id: buildId, seq, created_at: time, line };
   });
-  await transaction.insertInto("build_logs").values(rows).execute();
+  await insertRows(transaction, "build_logs", rows);
 }
 
 export async function listBuildLog(

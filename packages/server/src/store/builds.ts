@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import { BuildAgent, type BuildStatus, ResolvedManifest } from "@raworc/contract";
 import { z } from "zod";
-import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import type { BuildRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
@@ -57,8 +57,8 @@ export async function listBuilds(reader: Reader, query: BuildQuery): Promise<Pag
   let select = reader.selectFrom("builds").selectAll().where("space_id", "=", query.spaceId);
   if (query.status !== undefined) select = select.where("status", "=", query.status);
   if (query.cursor !== undefined) {
-    const { createdAt, id } = decodeCursor(query.cursor);
-    select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));
+    const cursor = decodeCursor(query.cursor);
+    select = select.where((builder) => olderThan(builder, cursor, { createdAt: "created_at", id: "id" }));
   }
   const rows = await select
     .orderBy("created_at", "desc")

@@ -1,4 +1,5 @@
 import type { EventType, SessionEvent } from "@raworc/contract";
+import { insertRows } from "./insert-rows.ts";
 import type { EventRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
@@ -40,7 +41,7 @@ export async function appendEvents(
   const rows = appended.map(
     (event): EventRow => ({ ...event, session_id: sessionId, data: JSON.stringify(event.data) }),
   );
-  await transaction.insertInto("events").values(rows).execute();
+  await insertRows(transaction, "events", rows);
   return appended;
 }
 

@@ -7,6 +7,8 @@ import {
   type MessageStatus,
   Metadata,
 } from "@raworc/contract";
+import { insertRows } from "./insert-rows.ts";
+import { deciding } from "./locks.ts";
 import type { MessageRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
@@ -70,8 +72,10 @@ export async function insertMessage(transaction: Transaction, message: NewMessag
   return toMessage(row);
 }
 
+/** In a write transaction the message stays as it is found until the commit. */
 export async function findMessage(reader: Reader, id: string): Promise<StoredMessage | undefined> {
-  const row = await reader.selectFrom("messages").selectAll().where("id", "=", id).executeTakeFirst();
+  const select = reader.selectFrom("messages").selectAll().where("id", "=", id);
+  const row = await deciding(reader, select).executeTakeFirst();
   return row === undefined ? undefined : toMessage(row);
 }
 
@@ -87,18 +91,27 @@ export async function findReply(reader: Reader, messageId: string): Promise<Stor
 
 /** The message to handle next: the running one, else the first that waits. */
 export async function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
-  for (const status of ["running", "queued"] as const) {
-    const row = await reader
-      .selectFrom("messages")
-      .selectAll()
-      .where("status", "=", status)
-      .where("session_id", "=", sessionId)
-      .orderBy("seq")
-      .limit(1)
-      .executeTakeFirst();
-    if (row !== undefined) return toMessage(row);
-  }
-  return undefined;
+  return (await findRunningMessage(reader, sessionId)) ?? findFirstMessage(reader, sessionId, "queued");
+}
+
+export function findRunningMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
+  return findFirstMessage(reader, sessionId, "running");
+}
+
+async function findFirstMessage(
+  reader: Reader,
+  sessionId: string,
+  status: MessageStatus,
+): Promise<StoredMessage | undefined> {
+  const select = reader
+    .selectFrom("messages")
+    .selectAll()
+    .where("status", "=", status)
+    .where("session_id", "=", sessionId)
+    .orderBy("seq")
+    .limit(1);
+  const row = await deciding(reader, select).executeTakeFirst();
+  return row === undefined ? undefined : toMessage(row);
 }
 
 /** Sessions that have a message to handle. */
@@ -113,13 +126,13 @@ export async function listSessionsWithWork(reader: Reader): Promise<string[]> {
 }
 
 export async function listUnfinishedMessages(reader: Reader, sessionId: string): Promise<StoredMessage[]> {
-  const rows = await reader
+  const select = reader
     .selectFrom("messages")
     .selectAll()
     .where("status", "in", ["running", "queued"])
     .where("session_id", "=", sessionId)
-    .orderBy("seq")
-    .execute();
+    .orderBy("seq");
+  const rows = await deciding(reader, select).execute();
   return rows.map(toMessage);
 }
 
@@ -179,6 +192,48 @@ export async function readHistory(
     if (rows.length < page) break;
   }
   return history.reverse();
+}
+
+const COPY_PAGE = 200;
+
+/**
+ * Copies the ended messages of one session into another, which has none, up to a number; gives the copies in time order.
+ * `newId` makes their ids.
+ */
+export async function copyMessages(
+  transaction: Transaction,
+  fromSessionId: string,
+  toSessionId: string,
+  upToSeq: number | undefined,
+  newId: () => string,
+): Promise<StoredMessage[]> {
+  const ids = new Map<string, string>();
+  const copies: MessageRow[] = [];
+  for (let after = 0; ; ) {
+    let select = transaction
+      .selectFrom("messages")
+      .selectAll()
+      .where("session_id", "=", fromSessionId)
+      .where("seq", ">", after)
+      .orderBy("seq")
+      .limit(COPY_PAGE);
+    if (upToSeq !== undefined) select = select.where("seq", "<=", upToSeq);
+    const rows = await select.execute();
+    const page = rows
+      .filter(({ status }) => status !== "queued" && status !== "running")
+      .map((row) => {
+        const id = newId();
+        ids.set(row.id, id);
+        const in_reply_to = row.in_reply_to === null ? null : (ids.get(row.in_reply_to) ?? null);
+        return { ...row, id, in_reply_to, session_id: toSessionId };
+      });
+    for (const row of page) copies.push({ ...row, seq: copies.length + 1 });
+    after = rows.at(-1)?.seq ?? 0;
+    if (rows.length < COPY_PAGE) break;
+  }
+  await insertRows(transaction, "messages", copies);
+  await transaction.updateTable("sessions").set({ last_seq: copies.length }).where("id", "=", toSessionId).execute();
+  return copies.map(toMessage);
 }
 
 export type MessageChange = Partial<Pick<StoredMessage, "status" | "error" | "cancel_requested">>;

@@ -1,15 +1,76 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
+import { dialectOf } from "./dialect.ts";
 import * as initial from "./migrations/0001-initial.ts";
+import * as accessSecretsAudit from "./migrations/0002-access-secrets-audit.ts";
+import * as sessionLife from "./migrations/0003-session-life.ts";
 import type { Database } from "./rows.ts";
 
-const MIGRATIONS: Record<string, Migration> = { "0001-initial": initial };
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "0001-initial": initial,
+  "0002-access-secrets-audit": accessSecretsAudit,
+  "0003-session-life": sessionLife,
+};
 
-/** Brings a database to this version's shape. Repeatable. Throws when it is newer than this version. */
-export async function migrate(database: Kysely<Database>): Promise<void> {
-  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => MIGRATIONS } });
+const LOCK_WAIT_S = 120;
+
+/**
+ * Brings a database to this version's shape. Repeatable, also after it was cut short; of several servers that start at
+ * once, one does it and the others wait. Throws when the database is newer than this version.
+ */
+export async function migrate(database: Kysely<Database>, migrations = MIGRATIONS): Promise<void> {
+  await (dialectOf(database) === "mysql" ? lockedByName(database, migrations) : inTransaction(database, migrations));
+}
+
+/** SQLite's one writer is the lock, and a migration that fails leaves nothing. */
+async function inTransaction(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
+  await sql`begin immediate`.execute(database);
+  try {
+    await run(database, migrations);
+    await sql`commit`.execute(database);
+  } catch (error) {
+    await sql`rollback`.execute(database).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The lock is the connection's, and gone with it. */
+async function lockedByName(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
+  await database.connection().execute(async (connection) => {
+    const name = sql`concat('raworc migration ', left(sha1(database()), 32))`;
+    const { rows } = await sql<{ taken: number | null }>`select get_lock(${name}, ${LOCK_WAIT_S}) as taken`.execute(
+      connection,
+    );
+    if (rows[0]?.taken !== 1) {
+      throw new Error(
+        `Another server has been changing the database for ${LOCK_WAIT_S} s. Start this one when it is done.`,
+      );
+    }
+    try {
+      await run(connection, migrations);
+    } finally {
+      await sql`do release_lock(${name})`.execute(connection);
+    }
+  });
+}
+
+async function run(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
+  await refuseNewer(database, migrations);
+  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => ({ ...migrations }) } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const cause = error instanceof Error ? error : new Error(String(error));
   throw new Error(`The database could not be brought to this version: ${cause.message}`, { cause });
+}
+
+async function refuseNewer(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
+  const tables = await database.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === "kysely_migration")) return;
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(database);
+  const unknown = rows.find(({ name }) => !Object.hasOwn(migrations, name));
+  if (unknown === undefined) return;
+  throw new Error(
+    `The database was changed by a newer version of Raworc (${unknown.name}), which this one can't read. ` +
+      "Start that version, or go back to a copy of the database from before.",
+  );
 }

@@ -4,11 +4,8 @@ import { now } from "./time.ts";
 /** Remembers a token as revoked until it would have ended anyway. Repeatable. */
 export async function revokeToken(transaction: Transaction, tokenId: string, expiresAt: string): Promise<void> {
   await transaction.deleteFrom("revoked_tokens").where("expires_at", "<", now()).execute();
-  await transaction
-    .insertInto("revoked_tokens")
-    .values({ token_id: tokenId, expires_at: expiresAt })
-    .onConflict((conflict) => conflict.column("token_id").doNothing())
-    .execute();
+  if (await isRevoked(transaction, tokenId)) return;
+  await transaction.insertInto("revoked_tokens").values({ token_id: tokenId, expires_at: expiresAt }).execute();
 }
 
 export async function isRevoked(reader: Reader, tokenId: string): Promise<boolean> {

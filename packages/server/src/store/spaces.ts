@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import { DEFAULT_SPACE, type Space, SpaceSettings } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
-import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import type { SpaceRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
@@ -38,8 +38,8 @@ export async function listSpaces(reader: Reader, query: SpaceQuery): Promise<Pag
     .selectAll()
     .where((builder) => withinScope(builder, query.scope, { spaceId: "id", name: "name" }));
   if (query.cursor !== undefined) {
-    const { createdAt, id } = decodeCursor(query.cursor);
-    select = select.where(({ eb, refTuple, tuple }) => eb(refTuple("created_at", "id"), "<", tuple(createdAt, id)));
+    const cursor = decodeCursor(query.cursor);
+    select = select.where((builder) => olderThan(builder, cursor, { createdAt: "created_at", id: "id" }));
   }
   const rows = await select
     .orderBy("created_at", "desc")

@@ -1,61 +1,58 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeDatabases } from "../../../../test/support/databases.ts";
+import type { DatabaseAddress } from "../config.ts";
 import type { Scope } from "../domain/access-scope.ts";
+import { findAgent, insertAgent } from "./agents.ts";
 import { appendEvents, listEvents } from "./events.ts";
-import { insertMessage, listMessages, readHistory } from "./messages.ts";
-import { findSession, insertSession, listSessions } from "./sessions.ts";
+import { findMessage, insertMessage, listMessages, readHistory, updateMessage } from "./messages.ts";
+import { findSession, getSession, insertSession, listSessions, updateSession } from "./sessions.ts";
 import { ensureInstance } from "./settings.ts";
-import { ensureDefaultSpace } from "./spaces.ts";
+import { ensureDefaultSpace, findSpace } from "./spaces.ts";
 import { openStore, type Store } from "./store.ts";
 
-let directory: string;
-let store: Store;
+describeDatabases("store", (databases) => {
+  let address: DatabaseAddress;
+  let store: Store;
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "raworc-store-"));
-  store = await openStore(join(directory, "raworc.db"));
-});
-
-afterEach(async () => {
-  await store.close();
-  await rm(directory, { recursive: true });
-});
-
-async function newSession(): Promise<string> {
-  return store.write(async (transaction) => {
-    const space = await ensureDefaultSpace(transaction);
-    const session = await insertSession(transaction, {
-      spaceId: space.id,
-      name: null,
-      createdBy: "admin",
-      ownerId: "owner",
-      buildId: null,
-      limits: { cpus: 1, memory_mb: 512, disk_mb: 512, pids: 64 },
-      network: { mode: "none" },
-      metadata: { purpose: "test" },
-    });
-    return session.id;
+  beforeEach(async () => {
+    address = await databases.create();
+    store = await openStore(address);
   });
-}
 
-const message = (sessionId: string, content: string) => ({
-  sessionId,
-  role: "user" as const,
-  agent: null,
-  inReplyTo: null,
-  content,
-  metadata: {},
-  status: "queued" as const,
-});
+  afterEach(() => store.close());
 
-describe("store", () => {
+  async function newSession(): Promise<string> {
+    return store.write(async (transaction) => {
+      const space = await ensureDefaultSpace(transaction);
+      const session = await insertSession(transaction, {
+        spaceId: space.id,
+        name: null,
+        createdBy: "admin",
+        ownerId: "owner",
+        buildId: null,
+        limits: { cpus: 1, memory_mb: 512, disk_mb: 512, pids: 64 },
+        network: { mode: "none" },
+        metadata: { purpose: "test" },
+      });
+      return session.id;
+    });
+  }
+
+  const message = (sessionId: string, content: string) => ({
+    sessionId,
+    role: "user" as const,
+    agent: null,
+    inReplyTo: null,
+    content,
+    metadata: {},
+    status: "queued" as const,
+  });
+
   it("keeps what was written when it is opened again", async () => {
     const instance = await store.write(ensureInstance);
     const id = await newSession();
     await store.close();
-    store = await openStore(join(directory, "raworc.db"));
+    store = await openStore(address);
     expect(await store.write(ensureInstance)).toBe(instance);
     expect(await findSession(store.read, id)).toMatchObject({ metadata: { purpose: "test" }, space_name: "default" });
   });
@@ -146,5 +143,135 @@ describe("store", () => {
     expect(cut.at(-1)?.content).toHaveLength(255 * 1024);
     expect(cut.length).toBeLessThan(101);
     expect(cut.length).toBeGreaterThan(50);
+  });
+
+  it("numbers messages without gaps when many are posted at once", async () => {
+    const id = await newSession();
+    await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        store.write(async (transaction) => {
+          const session = await getSession(transaction, id);
+          await insertMessage(transaction, message(id, `message ${index}`));
+          await appendEvents(transaction, id, [{ type: "message.created", data: {} }]);
+          await updateSession(transaction, id, { metadata: { count: Number(session.metadata["count"] ?? 0) + 1 } });
+        }),
+      ),
+    );
+    const messages = await listMessages(store.read, { sessionId: id, limit: 100 });
+    expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+    const session = await getSession(store.read, id);
+    // What a transaction has read of the session was still so when it wrote: no update is lost.
+    expect(session.metadata).toEqual({ count: 40 });
+    expect(session.last_event_id).toBe(40);
+  });
+
+  it("lets one of many that decide upon the same message win", async () => {
+    const id = await newSession();
+    const { id: messageId } = await store.write((transaction) => insertMessage(transaction, message(id, "hello")));
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        store.write(async (transaction) => {
+          const current = await findMessage(transaction, messageId);
+          if (current?.status !== "queued") return false;
+          // As those that end a message do, with the session locked last: the other way round elsewhere.
+          await updateMessage(transaction, messageId, { status: "running" });
+          await getSession(transaction, id);
+          return true;
+        }),
+      ).concat(
+        Array.from({ length: 20 }, () =>
+          store.write(async (transaction) => {
+            await getSession(transaction, id);
+            const current = await findMessage(transaction, messageId);
+            if (current?.status !== "queued") return false;
+            await updateMessage(transaction, messageId, { status: "running" });
+            return true;
+          }),
+        ),
+      ),
+    );
+    expect(outcomes.filter((won) => won)).toHaveLength(1);
+  });
+
+  it("makes what is looked for and missing once when many look at once", async () => {
+    const spaces = await Promise.all(Array.from({ length: 20 }, () => store.write(ensureDefaultSpace)));
+    expect(new Set(spaces.map(({ id }) => id)).size).toBe(1);
+    const instances = await Promise.all(Array.from({ length: 20 }, () => store.write(ensureInstance)));
+    expect(new Set(instances).size).toBe(1);
+  });
+
+  it("hands on what work throws, and writes nothing of it", async () => {
+    const id = await newSession();
+    const failing = store.write(async (transaction) => {
+      await insertMessage(transaction, message(id, "never"));
+      throw new TypeError("no");
+    });
+    await expect(failing).rejects.toThrow(TypeError);
+    expect(await listMessages(store.read, { sessionId: id, limit: 10 })).toEqual([]);
+    expect((await getSession(store.read, id)).last_seq).toBe(0);
+  });
+
+  it("compares names by byte", async () => {
+    const names = ["agent", "Agent", "agent ", "agént", "agent\u0301"];
+    const agent = { description: "", purpose: "", source_repo: "a/b", source_branch: null, source_path: null };
+    const space = await store.write(ensureDefaultSpace);
+    for (const name of names) {
+      await store.write((transaction) => insertAgent(transaction, space.id, "admin", { ...agent, name }));
+    }
+    for (const name of names) expect((await findAgent(store.read, space.id, name))?.name).toBe(name);
+    expect(await findSpace(store.read, "DEFAULT")).toBeUndefined();
+    expect(await findSpace(store.read, "default ")).toBeUndefined();
+  });
+
+  it("keeps any text as it is", async () => {
+    const id = await newSession();
+    const texts = [
+      "🦀 𝒳 ",
+      "'; drop table messages; -- \\' \\\" \\",
+      "\u0000\u001a\b\n\r\t%_",
+      "  padded  ",
+      "",
+      '{"json": ["\\u0000"]}',
+    ];
+    for (const text of texts) {
+      await store.write((transaction) =>
+        insertMessage(transaction, { ...message(id, text), metadata: { text, nested: { list: [text] } } }),
+      );
+    }
+    const messages = await listMessages(store.read, { sessionId: id, limit: 10 });
+    expect(messages.map(({ content }) => content)).toEqual(texts);
+    expect(messages.map(({ metadata }) => metadata)).toEqual(texts.map((text) => ({ text, nested: { list: [text] } })));
+  });
+
+  it("takes a reply of 4 MiB in which each character must be escaped", async () => {
+    const id = await newSession();
+    const content = "\u0000".repeat(4 * 1024 * 1024);
+    await store.write(async (transaction) => {
+      const reply = await insertMessage(transaction, message(id, content));
+      await appendEvents(transaction, id, [{ type: "message.end", data: { reply } }]);
+    });
+    const [kept] = await listMessages(store.read, { sessionId: id, limit: 1 });
+    expect(kept?.content === content).toBe(true);
+    const [event] = await listEvents(store.read, id, 0, 1);
+    expect(JSON.stringify(event?.data["reply"]) === JSON.stringify(kept)).toBe(true);
+  });
+
+  it("takes more events at once than one statement has room for", async () => {
+    const id = await newSession();
+    const event = { type: "message.delta" as const, data: { text: "x" } };
+    await store.write((transaction) =>
+      appendEvents(
+        transaction,
+        id,
+        Array.from({ length: 20_000 }, () => event),
+      ),
+    );
+    expect((await listEvents(store.read, id, 19_990, 100)).map((each) => each.id)).toHaveLength(10);
+  });
+
+  it("answers when it is asked whether it is well, and closes once", async () => {
+    await store.check(5000);
+    await Promise.all([store.close(), store.close()]);
+    await expect(store.write(ensureInstance)).rejects.toThrow("closed");
   });
 });
