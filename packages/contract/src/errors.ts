@@ -105,6 +105,7 @@ export const FAILURES = {
   agent_timeout: "The agent took longer than its time limit",
   agent_start_failed: "The agent's process could not be started",
   cancelled: "The message was cancelled",
+  paused: "The session was paused while the message ran",
   computer_failed: "The session computer could not be made or reached",
   disk_full: "The disk is full",
   source_not_found: "The repository or branch could not be read",

@@ -7,6 +7,7 @@ export * from "./builds.ts";
 export * from "./computer.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./exec.ts";
 export * from "./host.ts";
 export * from "./lists.ts";
 export * from "./manifest.ts";

@@ -12,13 +12,14 @@ import { AuditEvent, AuditEventListQuery } from "./audit.ts";
 import { LoginAnswer, LoginRequest, Me } from "./auth.ts";
 import { Build, BuildListQuery, FollowQuery, StartBuild } from "./builds.ts";
 import { EventListQuery, SessionEvent } from "./events.ts";
+import { ExecAnswer, ExecRequest } from "./exec.ts";
 import { ListQuery, QuerySwitch } from "./lists.ts";
 import { CreateMessage, Message, MessageCount, MessageListQuery, MessageWithReply } from "./messages.ts";
 import { Id, Name, UserName } from "./names.ts";
 import { CreateRoleBinding, RoleBinding, RoleBindingListQuery } from "./role-bindings.ts";
 import { CreateRole, Role, RoleName, UpdateRole } from "./roles.ts";
 import { CreateSecret, KEY_NAME_PATTERN, Secret, SecretListQuery, SecretQuery, UpdateSecret } from "./secrets.ts";
-import { CreateSession, DeletedQuery, Session, SessionListQuery, UpdateSession } from "./sessions.ts";
+import { CreateSession, DeletedQuery, ForkSession, Session, SessionListQuery, UpdateSession } from "./sessions.ts";
 import { CreateSpace, Space, UpdateSpace } from "./spaces.ts";
 import { Health, Version } from "./system.ts";
 import { ApiToken, ApiTokenListQuery, CreateApiToken, CreatedApiToken } from "./tokens.ts";
@@ -536,11 +537,40 @@ export const ROUTES = {
     params: SessionParams,
     status: 204,
   },
+  "sessions.exec": {
+    method: "POST",
+    path: "/sessions/:id/exec",
+    access: to("session-exec", "exec"),
+    summary: "Run a command: a JSON answer, or a stream with Accept: text/event-stream",
+    params: SessionParams,
+    body: ExecRequest,
+    status: 200,
+    answer: ExecAnswer,
+  },
+  "sessions.pause": {
+    method: "POST",
+    path: "/sessions/:id/pause",
+    access: to("sessions", "update"),
+    summary: "Stop a session's computer; its files stay",
+    params: SessionParams,
+    status: 200,
+    answer: Session,
+  },
+  "sessions.fork": {
+    method: "POST",
+    path: "/sessions/:id/fork",
+    access: to("sessions", "create"),
+    summary: "Open a session with another one's files and history",
+    params: SessionParams,
+    body: ForkSession,
+    status: 201,
+    answer: Session,
+  },
   "sessions.resume": {
     method: "POST",
     path: "/sessions/:id/resume",
     access: to("sessions", "update"),
-    summary: "Retry a session in error",
+    summary: "Start a paused session, or retry one in error",
     params: SessionParams,
     status: 200,
     answer: Session,

@@ -49,6 +49,14 @@ export type CreateSession = z.infer<typeof CreateSession>;
 export const UpdateSession = z.strictObject({
   name: SessionName.nullable().optional(),
   metadata: Metadata.optional(),
+  /** Applied at once. The disk's size is fixed at creation. */
+  limits: Limits.omit({ disk_mb: true }).partial().optional(),
+});
+
+export const ForkSession = z.strictObject({
+  name: SessionName.optional(),
+  /** The history up to this message's reply; all of it where left out. */
+  from_message: Id.optional(),
 });
 
 export const SessionListQuery = ListQuery.extend({

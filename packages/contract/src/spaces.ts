@@ -21,12 +21,27 @@ export const Network = z.strictObject({
 });
 export type Network = z.infer<typeof Network>;
 
+const Seconds = z.number().int().min(1).max(31_536_000).nullable();
+
+/** When an idle session is put to rest, in seconds from its last use. Null is never. */
+export const IdlePolicy = z.strictObject({
+  freeze_after_s: Seconds.optional(),
+  stop_after_s: Seconds.optional(),
+  /** Name of `stop_after_s` in 0.2. */
+  pause_after_s: Seconds.optional(),
+  delete_after_s: Seconds.optional(),
+});
+export type IdlePolicy = z.infer<typeof IdlePolicy>;
+
 /** Settings the system knows are checked; others are kept for the user. */
 export const SpaceSettings = z.looseObject({
   auto_build: z.boolean().optional(),
   limits: Limits.partial().optional(),
   network: Network.optional(),
+  idle: IdlePolicy.optional(),
   root: z.boolean().optional(),
+  /** Computers that wait started for sessions of the newest build. */
+  warm_pool: z.number().int().min(0).max(1000).optional(),
   environment: z.string().max(63).optional(),
 });
 export type SpaceSettings = z.infer<typeof SpaceSettings>;

@@ -275,3 +275,8 @@ export function refuseDefaultPasswords(host: string, accounts: readonly string[]
     }),
   );
 }
+
+/** The environment of this process. */
+export function processEnvironment(): Environment {
+  return process.env;
+}

@@ -4,7 +4,9 @@ import { type ObservedSession, planSession, type SessionRecord } from "./session
 const record = (change: Partial<SessionRecord> = {}): SessionRecord => ({
   state: "init",
   desired: "running",
+  tier: "active",
   attempted: false,
+  copied: true,
   ...change,
 });
 const observed = (change: Partial<ObservedSession> = {}): ObservedSession => ({
@@ -44,6 +46,34 @@ describe("planSession", () => {
   it("thaws a frozen computer", () => {
     const present = observed({ computer: "frozen", volume: true, claimed: true });
     expect(planSession(record({ state: "idle", attempted: true }), present)).toEqual(["thaw"]);
+  });
+
+  it("freezes and stops an idle session by its tier, and never a busy one", () => {
+    const running = observed({ computer: "running", volume: true, claimed: true });
+    const idle = record({ state: "idle", attempted: true });
+    expect(planSession({ ...idle, tier: "frozen" }, running)).toEqual(["freeze"]);
+    expect(planSession({ ...idle, tier: "stopped" }, running)).toEqual(["stop"]);
+    expect(planSession({ ...idle, tier: "stopped" }, { ...running, computer: "frozen" })).toEqual(["thaw", "stop"]);
+    expect(planSession({ ...idle, state: "busy", tier: "frozen" }, running)).toEqual([]);
+  });
+
+  it("leaves a frozen computer frozen after a restart of the server", () => {
+    const frozen = record({ state: "idle", attempted: true, tier: "frozen" });
+    expect(planSession(frozen, observed({ computer: "frozen", volume: true }))).toEqual([]);
+    expect(planSession(frozen, observed({ computer: "stopped", volume: true }))).toEqual(["record_stopped"]);
+  });
+
+  it("stops a paused session, and starts it when it is resumed", () => {
+    const paused = record({ state: "paused", attempted: true, tier: "stopped" });
+    expect(planSession(paused, observed({ computer: "running", claimed: true, volume: true }))).toEqual(["stop"]);
+    expect(planSession(paused, observed({ computer: "stopped", volume: true }))).toEqual([]);
+    const resumed = record({ state: "idle", attempted: true });
+    expect(planSession(resumed, observed({ computer: "stopped", volume: true }))).toEqual(["start", "claim"]);
+  });
+
+  it("copies a fork's files before its first start", () => {
+    const plan = planSession(record({ copied: false }), observed());
+    expect(plan).toEqual(["record_attempt", "copy_volume", "start", "claim", "record_ready"]);
   });
 
   it("leaves a session in error alone until it is resumed", () => {

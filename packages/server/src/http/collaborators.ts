@@ -1,5 +1,6 @@
 import type { LoginAnswer } from "@raworc/contract";
 import type { Builds } from "../operator/builds.ts";
+import type { Idle } from "../operator/idle.ts";
 import type { Messages } from "../operator/messages.ts";
 import type { SessionLog } from "../operator/session-log.ts";
 import type { Sessions } from "../operator/sessions.ts";
@@ -15,6 +16,7 @@ export interface Collaborators {
   readonly sessions: Sessions;
   readonly messages: Messages;
   readonly builds: Builds;
+  readonly idle: Pick<Idle, "changed">;
   readonly operator: { running(): boolean };
   readonly runtime: { check(): Promise<DriverCheck> };
   /** Throws `bad_credentials` or `rate_limited`. */

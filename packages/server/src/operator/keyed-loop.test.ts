@@ -130,4 +130,32 @@ describe("KeyedLoop", () => {
     await settle();
     expect(turns).toBe(1);
   });
+
+  it("lets exclusive work in after the running turn, and no turn of that key during it", async () => {
+    const door = gate();
+    const order: string[] = [];
+    const loop = loopOf(async (key) => {
+      order.push(`turn ${key}`);
+      if (order.length === 1) await door.pass();
+      return "done";
+    });
+    loop.wake("a");
+    await settle();
+    const work = (name: string) => async () => {
+      order.push(`begin ${name}`);
+      loop.wake("a");
+      loop.wake("b");
+      await settle();
+      order.push(`end ${name}`);
+    };
+    const both = Promise.all([loop.exclusive("a", work("one")), loop.exclusive("a", work("two"))]);
+    await settle();
+    expect(order).toEqual(["turn a"]);
+    door.open();
+    await both;
+    await settle();
+    const held = order.filter((entry) => entry !== "turn b");
+    expect(held).toEqual(["turn a", "begin one", "end one", "begin two", "end two", "turn a"]);
+    expect(order).toContain("turn b");
+  });
 });

@@ -30,6 +30,8 @@ export class KeyedLoop {
   /** Keys that wait out a pause, and how to end it early. */
   readonly #pauses = new Map<string, AbortController>();
   readonly #failures = new Map<string, number>();
+  /** Keys that are kept from turns, with the end of the last piece of work that keeps them. */
+  readonly #held = new Map<string, Promise<unknown>>();
 
   constructor(options: KeyedLoopOptions) {
     this.#options = options;
@@ -48,6 +50,26 @@ export class KeyedLoop {
     this.wake(key);
   }
 
+  /**
+   * Does something to a key's subject that no turn may come between: waits for the turn that runs and for what was held
+   * before, keeps others off, and wakes the key afterwards. A turn must not hold its own key.
+   */
+  async exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#held.get(key);
+    const held = (async () => {
+      await before?.catch(() => undefined);
+      await this.#running.get(key)?.turn;
+      return work();
+    })();
+    this.#held.set(key, held);
+    try {
+      return await held;
+    } finally {
+      if (this.#held.get(key) === held) this.#held.delete(key);
+      this.wake(key);
+    }
+  }
+
   /** Takes no more work, aborts what runs, and waits for it. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -59,7 +81,7 @@ export class KeyedLoop {
   #next(): void {
     for (const key of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return;
-      if (this.#running.has(key)) continue;
+      if (this.#running.has(key) || this.#held.has(key)) continue;
       this.#waiting.delete(key);
       const abort = new AbortController();
       const turn = this.#turn(key, AbortSignal.any([abort.signal, this.#closing.signal])).finally(() => {

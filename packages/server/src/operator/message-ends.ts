@@ -19,7 +19,7 @@ export interface Reply {
 export type MessageEnd =
   | { readonly status: "done"; readonly reply: Reply }
   | { readonly status: "failed"; readonly reply: Reply; readonly error: MessageError }
-  | { readonly status: "cancelled"; readonly reason: string };
+  | { readonly status: "cancelled"; readonly reason: string; readonly code?: FailureCode };
 
 /** The one end of a message: its status, its reply and the event, within the transaction at hand. */
 export async function endMessage(
@@ -33,7 +33,7 @@ export async function endMessage(
       ? null
       : end.status === "failed"
         ? end.error
-        : { code: "cancelled", message: end.reason, log: null };
+        : { code: end.code ?? "cancelled", message: end.reason, log: null };
   await updateMessage(transaction, message.id, { status: end.status, error });
   const reply =
     end.status === "cancelled"

@@ -1,4 +1,4 @@
-import { MessageEndData, type MessageWithReply, RaworcError } from "@raworc/contract";
+import { MessageEndData, type MessageWithReply, RaworcError, type SessionState } from "@raworc/contract";
 import { findMessage, presentMessage } from "../store/messages.ts";
 import { findSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
@@ -23,16 +23,17 @@ export async function waitForReply(
   throw new RaworcError("not_ready", "The server is stopping; the message goes on, read its reply later.");
 }
 
-/** Holds until a session is no longer in `init`, or the signal ends the wait. */
-export async function waitForReady(
+/** Holds until a session is in a state, or the signal ends the wait. */
+export async function waitForState(
   store: Store,
   sessionLog: SessionLog,
   sessionId: string,
+  reached: (state: SessionState) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const session = await findSession(store.read, sessionId);
-  if (session?.state !== "init") return;
-  for await (const event of sessionLog.follow(sessionId, 0, signal)) {
-    if (event.type === "session.state" && event.data["state"] !== "init") return;
+  if (session === undefined || reached(session.state)) return;
+  for await (const event of sessionLog.follow(sessionId, session.last_event_id, signal)) {
+    if (event.type === "session.state" && reached(event.data["state"] as SessionState)) return;
   }
 }

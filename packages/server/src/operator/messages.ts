@@ -14,6 +14,7 @@ import { countDeltas } from "../store/events.ts";
 import {
   findMessage,
   findNextMessage,
+  findRunningMessage,
   listSessionsWithWork,
   readHistory,
   type StoredMessage,
@@ -22,14 +23,18 @@ import {
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import { now } from "../store/time.ts";
+import type { Lease } from "./connections.ts";
 import { DeltaWriter } from "./delta-writer.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { endMessage, failedBySystem, type MessageEnd } from "./message-ends.ts";
 import type { SessionLog } from "./session-log.ts";
+import { recordPaused } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** Deliveries of one message that broke off before it is given up. The host runs it once, whatever their number. */
 const DELIVERIES_MAX = 5;
+/** What a running message gets to end when its session is to be paused. */
+const PAUSE_GRACE_MS = 30_000;
 /** The host ends a message at its time limit; if it has not after so much more, the host hangs. */
 const HOST_GRACE_MS = 30_000;
 
@@ -45,6 +50,8 @@ export class Messages {
   readonly #options: MessagesOptions;
   readonly #loop: KeyedLoop;
   readonly #deliveries = new Map<string, number>();
+  /** By session id: ends the running message of a session that is to be paused. */
+  readonly #pauses = new Map<string, NodeJS.Timeout>();
 
   constructor(options: MessagesOptions) {
     this.#options = options;
@@ -71,12 +78,40 @@ export class Messages {
 
   /** Passes a recorded wish to cancel on to the host. The message's end tells what became of it. */
   async cancel(sessionId: string, messageId: string, signal: AbortSignal): Promise<void> {
-    await this.#options.sessions.connection(sessionId)?.cancelMessage(messageId, signal);
+    const lease = this.#options.sessions.acquireNow(sessionId);
+    try {
+      await lease?.connection.cancelMessage(messageId, signal);
+    } finally {
+      lease?.release();
+    }
+  }
+
+  /** A busy session is to be paused since a time: its message gets what is left of the grace, then it is cancelled. */
+  pause(sessionId: string, requestedAt: string): void {
+    if (this.#pauses.has(sessionId)) return;
+    const left = Math.max(0, Date.parse(requestedAt) + PAUSE_GRACE_MS - Date.now());
+    const end = () => {
+      this.#pauses.delete(sessionId);
+      this.#cancelForPause(sessionId).catch((error: unknown) => {
+        this.#options.log.warn({ err: error, session: sessionId }, "a message could not be cancelled for a pause");
+      });
+    };
+    this.#pauses.set(sessionId, setTimeout(end, left));
   }
 
   /** Leaves off where it is: what runs goes on in the host and is fetched by the next server. */
   close(): Promise<void> {
+    for (const timer of this.#pauses.values()) clearTimeout(timer);
+    this.#pauses.clear();
     return this.#loop.close();
+  }
+
+  async #cancelForPause(sessionId: string): Promise<void> {
+    const { store } = this.#options;
+    const message = await findRunningMessage(store.read, sessionId);
+    if (message === undefined) return;
+    await store.write((transaction) => updateMessage(transaction, message.id, { cancel_requested: true }));
+    await this.cancel(sessionId, message.id, AbortSignal.timeout(HOST_GRACE_MS));
   }
 
   async #turn(sessionId: string, signal: AbortSignal): Promise<Outcome> {
@@ -84,7 +119,8 @@ export class Messages {
     for (;;) {
       const message = await findNextMessage(store.read, sessionId);
       const session = await findSession(store.read, sessionId);
-      if (message === undefined || session === undefined || session.desired !== "running") return "done";
+      if (message === undefined || session === undefined || !canWork(session)) return "done";
+      if (session.pause_requested_at !== null) this.pause(sessionId, session.pause_requested_at);
       if (!(await this.#handle(session, message, signal))) return "done";
       this.#deliveries.delete(message.id);
     }
@@ -96,22 +132,26 @@ export class Messages {
       await this.#end(message, await this.#unaddressed(session));
       return true;
     }
-    const connection = await this.#connect(message, signal);
-    if (connection === undefined) return false;
-    if (message.status === "queued" && !(await this.#begin(message))) return true;
-    const end = await this.#deliver(connection, session, message, signal);
-    await this.#end(message, end);
-    // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
-    connection.forgetMessage(message.id, AbortSignal.timeout(10_000)).catch((error: unknown) => {
-      this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
-    });
-    return true;
+    const lease = await this.#acquire(message, signal);
+    if (lease === undefined) return false;
+    try {
+      if (message.status === "queued" && !(await this.#begin(message))) return true;
+      const end = await this.#deliver(lease.connection, session, message, signal);
+      await this.#end(message, end);
+      // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
+      lease.connection.forgetMessage(message.id, AbortSignal.timeout(10_000)).catch((error: unknown) => {
+        this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
+      });
+      return true;
+    } finally {
+      lease.release();
+    }
   }
 
   /** Undefined when the session has failed or gone: whoever recorded that has ended the message too. */
-  async #connect(message: StoredMessage, signal: AbortSignal): Promise<HostConnection | undefined> {
+  async #acquire(message: StoredMessage, signal: AbortSignal): Promise<Lease | undefined> {
     try {
-      return await this.#options.sessions.ready(message.session_id, signal);
+      return await this.#options.sessions.acquire(message.session_id, signal);
     } catch (error) {
       if (isRaworcError(error)) return undefined;
       throw error;
@@ -123,7 +163,7 @@ export class Messages {
     return this.#options.sessionLog.write(async (transaction, append) => {
       const current = await findMessage(transaction, message.id);
       const session = await findSession(transaction, message.session_id);
-      if (current?.status !== "queued" || session === undefined || session.desired !== "running") return false;
+      if (current?.status !== "queued" || session === undefined || !canWork(session)) return false;
       await updateMessage(transaction, message.id, { status: "running" });
       const busy = session.state !== "busy";
       if (busy) await updateSession(transaction, session.id, { state: "busy" });
@@ -212,9 +252,18 @@ export class Messages {
     await this.#options.sessionLog.write(async (transaction, append) => {
       const current = await findMessage(transaction, message.id);
       if (current === undefined || (current.status !== "queued" && current.status !== "running")) return;
-      await endMessage(transaction, append, current, end);
       const session = await findSession(transaction, message.session_id);
+      const paused = session?.pause_requested_at != null;
+      const cancelledByPause = paused && end.status === "cancelled";
+      const told: MessageEnd = cancelledByPause ? { ...end, code: "paused", reason: "The session was paused" } : end;
+      await endMessage(transaction, append, current, told);
       if (session === undefined || session.desired !== "running") return;
+      if (paused) {
+        clearTimeout(this.#pauses.get(session.id));
+        this.#pauses.delete(session.id);
+        await recordPaused(transaction, append, session.id);
+        return;
+      }
       const next = await findNextMessage(transaction, session.id);
       const idle = session.state === "busy" && next === undefined;
       await updateSession(transaction, session.id, { last_activity_at: now(), ...(idle ? { state: "idle" } : {}) });
@@ -231,6 +280,11 @@ export class Messages {
         : `Say who shall answer: start the message with @name, or set "agent". Agents here: ${names.join(", ")}.`;
     return { status: "done", reply: { role: "system", agent: null, content, metadata: {} } };
   }
+}
+
+/** Whether the session's messages are to be handled now. Those of a paused one wait. */
+function canWork(session: StoredSession): boolean {
+  return session.desired === "running" && session.state !== "paused" && session.state !== "error";
 }
 
 /** The host's end in the words of the record. Its texts come out of a session: they are bounded by the connection. */

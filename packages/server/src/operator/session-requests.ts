@@ -10,9 +10,9 @@ import { addresseeOf } from "../domain/addressing.ts";
 import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
 import { findAgent } from "../store/agents.ts";
 import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts";
-import { insertMessage, listUnfinishedMessages, presentMessage, updateMessage } from "../store/messages.ts";
-import { getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
-import type { StoredSpace } from "../store/spaces.ts";
+import { findRunningMessage, insertMessage, presentMessage, updateMessage } from "../store/messages.ts";
+import { findSession, getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
+import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import { cancelUnfinishedMessages } from "./message-ends.ts";
@@ -63,11 +63,12 @@ function invalid(path: string, message: string): RaworcError {
   return new RaworcError("validation_failed", `${path} ${message}`, { errors: [{ path, message }] });
 }
 
-function limitsFor(space: StoredSpace, asked: SomeLimits = {}): Limits {
+function limitsFor(space: StoredSpace, asked: SomeLimits = {}, kept: readonly (keyof Limits)[] = []): Limits {
   const most = limitsOfSpace(space.settings);
   const limit = (name: keyof Limits): number => {
     const wanted = asked[name] ?? most[name];
-    if (wanted > most[name]) throw invalid(`body.limits.${name}`, `is above the space's limit of ${most[name]}`);
+    if (wanted > most[name] && !kept.includes(name))
+      throw invalid(`body.limits.${name}`, `is above the space's limit of ${most[name]}`);
     return wanted;
   };
   return { cpus: limit("cpus"), memory_mb: limit("memory_mb"), disk_mb: limit("disk_mb"), pids: limit("pids") };
@@ -87,6 +88,22 @@ function networkFor(space: StoredSpace, asked: Network | undefined): Network {
     if (unlisted !== undefined) throw invalid("body.network.allow", `names ${unlisted}, which the space doesn't allow`);
   }
   return asked;
+}
+
+/** Records other limits, none above the space's. */
+export async function changeLimits(
+  transaction: Transaction,
+  session: StoredSession,
+  asked: Omit<SomeLimits, "disk_mb">,
+): Promise<void> {
+  const space = await getSpaceById(transaction, session.space_id);
+  const { disk_mb } = session.limits;
+  const limits = { ...limitsFor(space, { ...session.limits, ...withoutUndefined(asked) }, ["disk_mb"]), disk_mb };
+  await updateSession(transaction, session.id, { limits });
+}
+
+function withoutUndefined(limits: SomeLimits): SomeLimits {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
 
 /** Records a deletion: from now on nobody sees the session, and the operator removes its computer and volume. */
@@ -113,10 +130,7 @@ export async function createMessage(
   session: StoredSession,
   request: CreateMessage,
 ): Promise<Message> {
-  if (session.state === "error") {
-    const detail = `The session is in state error (${session.error ?? "unknown"}); resume it first, or open a new one.`;
-    throw new RaworcError("wrong_state", detail);
-  }
+  if (session.state === "error") throw inError(session);
   const build = session.build_id === null ? undefined : await findBuild(transaction, session.build_id);
   const names = build?.agents.map(({ name }) => name) ?? [];
   if (request.agent !== undefined) await requireAgent(transaction, session, names, request.agent);
@@ -130,7 +144,9 @@ export async function createMessage(
     metadata: request.metadata,
     status: "queued",
   });
-  await updateSession(transaction, session.id, { last_activity_at: message.created_at });
+  // A message wakes a computer that rests, and ends a pause.
+  if (session.state === "paused") await resumeSession(transaction, append, session);
+  else await updateSession(transaction, session.id, { tier: "active", last_activity_at: message.created_at });
   const shown = presentMessage(message);
   await append(session.id, [{ type: "message.created", data: { ...shown, message_id: message.id } }]);
   return shown;
@@ -155,7 +171,7 @@ async function requireAgent(
 
 /** Records the wish to cancel the running message and gives its id. 409 when none runs. */
 export async function cancelRunning(transaction: Transaction, session: StoredSession): Promise<string> {
-  const running = (await listUnfinishedMessages(transaction, session.id)).find(({ status }) => status === "running");
+  const running = await findRunningMessage(transaction, session.id);
   if (running === undefined) {
     throw new RaworcError("wrong_state", `No message is running; the session is in state ${session.state}.`);
   }
@@ -163,7 +179,36 @@ export async function cancelRunning(transaction: Transaction, session: StoredSes
   return running.id;
 }
 
-/** Takes a session out of `error` for another try. */
+/**
+ * Records a person's wish that the session rests. An idle one is paused at once; a busy one when its message ends, which
+ * the operator sees to.
+ */
+export async function pauseSession(transaction: Transaction, append: Append, session: StoredSession): Promise<void> {
+  switch (session.state) {
+    case "idle":
+      return recordPaused(transaction, append, session.id);
+    case "busy":
+      if (session.pause_requested_at !== null) return;
+      return updateSession(transaction, session.id, { pause_requested_at: now() });
+    default:
+      throw new RaworcError(
+        "wrong_state",
+        `The session is in state ${session.state}; only idle and busy ones can be paused.`,
+      );
+  }
+}
+
+export async function recordPaused(transaction: Transaction, append: Append, id: string): Promise<void> {
+  await updateSession(transaction, id, {
+    state: "paused",
+    tier: "stopped",
+    paused_at: now(),
+    pause_requested_at: null,
+  });
+  await append(id, [{ type: "session.state", data: { state: "paused" } }]);
+}
+
+/** Ends a pause, or takes a session out of `error` for another try. */
 export async function resumeSession(transaction: Transaction, append: Append, session: StoredSession): Promise<void> {
   if (session.state !== "error" && session.state !== "paused") {
     throw new RaworcError(
@@ -171,6 +216,31 @@ export async function resumeSession(transaction: Transaction, append: Append, se
       `The session is in state ${session.state}; only error and paused can be resumed.`,
     );
   }
-  await updateSession(transaction, session.id, { state: "init", error: null });
-  await append(session.id, [{ type: "session.state", data: { state: "init" } }]);
+  const state = session.state === "paused" ? "idle" : "init";
+  await updateSession(transaction, session.id, {
+    state,
+    tier: "active",
+    paused_at: null,
+    error: null,
+    last_activity_at: now(),
+  });
+  await append(session.id, [{ type: "session.state", data: { state } }]);
+}
+
+/** A use of the computer: one that rests is to be woken. Throws where the session can't be used now. */
+export async function wakeSession(transaction: Transaction, id: string): Promise<void> {
+  const session = await findSession(transaction, id);
+  if (session === undefined || session.desired !== "running") {
+    throw new RaworcError("not_found", "The session was deleted.");
+  }
+  if (session.state === "paused") {
+    throw new RaworcError("wrong_state", "The session is paused; resume it first, or send it a message.");
+  }
+  if (session.state === "error") throw inError(session);
+  if (session.tier !== "active") await updateSession(transaction, id, { tier: "active", last_activity_at: now() });
+}
+
+function inError(session: StoredSession): RaworcError {
+  const detail = `The session is in state error (${session.error ?? "unknown"}); resume it first, or open a new one.`;
+  return new RaworcError("wrong_state", detail);
 }

@@ -104,6 +104,13 @@ export interface RuntimeDriver {
   /** Memory and processes stay, nothing runs. */
   freeze(id: string): Promise<void>;
   thaw(id: string): Promise<void>;
+  /**
+   * Makes a volume for `toId` with the files of `fromId` as they are on the disk now; the caller keeps whatever runs there
+   * frozen. All or nothing. Says how: by sharing blocks, or by copying them.
+   */
+  copyVolume(fromId: string, toId: string, signal: AbortSignal): Promise<"reflink" | "copy">;
+  /** Changes what can be changed while a computer is there: CPUs, memory and pids. The disk's size stays. */
+  changeLimits(id: string, limits: Limits): Promise<void>;
   /** Removes the computer and its socket directory, and the volume too where asked. Absent is fine. */
   remove(id: string, options: { readonly volume: boolean }): Promise<void>;
   observe(id: string): Promise<ObservedComputer>;

@@ -1,4 +1,4 @@
-import type { BuildStatus, MessageStatus, SessionState, SessionTier } from "@raworc/contract";
+import type { AuditOutcome, BuildStatus, MessageStatus, SessionState, SessionTier } from "@raworc/contract";
 
 /**
  * Rows as they are in the database. Times are RFC 3339 texts, switches 0 or 1, JSON is text: all of it works alike in
@@ -11,6 +11,12 @@ export interface Database {
   readonly roles: RoleRow;
   readonly role_bindings: RoleBindingRow;
   readonly revoked_tokens: RevokedTokenRow;
+  readonly api_tokens: ApiTokenRow;
+  readonly secrets: SecretRow;
+  readonly secret_versions: SecretVersionRow;
+  readonly wrapped_keys: WrappedKeyRow;
+  readonly audit_events: AuditEventRow;
+  readonly audit_head: AuditHeadRow;
   readonly agents: AgentRow;
   readonly artifacts: ArtifactRow;
   readonly builds: BuildRow;
@@ -18,6 +24,7 @@ export interface Database {
   readonly sessions: SessionRow;
   readonly messages: MessageRow;
   readonly events: EventRow;
+  readonly pool_computers: PoolComputerRow;
 }
 
 export interface SettingRow {
@@ -42,8 +49,8 @@ export interface AccountRow {
   password_hash: string;
   description: string;
   active: number;
-  /** Tokens issued before this time are no longer good. */
-  tokens_valid_from: string;
+  /** Only tokens of this generation are good; it grows when all are to end. */
+  token_generation: number;
   created_at: string;
   updated_at: string;
 }
@@ -68,6 +75,75 @@ export interface RoleBindingRow {
 export interface RevokedTokenRow {
   token_id: string;
   expires_at: string;
+}
+
+export interface ApiTokenRow {
+  id: string;
+  account_id: string;
+  name: string;
+  /** SHA-256 of the token in hex. */
+  token_hash: string;
+  space_id: string | null;
+  role_name: string | null;
+  created_at: string;
+  expires_at: string | null;
+}
+
+export interface SecretRow {
+  id: string;
+  space_id: string;
+  key_name: string;
+  /** Key that the value is sealed with. */
+  key_id: string;
+  sealed: string;
+  description: string;
+  version: number;
+  created_at: string;
+  updated_at: string;
+  created_by: string;
+}
+
+/** Grows with each change of a space's secrets. */
+export interface SecretVersionRow {
+  space_id: string;
+  version: number;
+}
+
+/** An encryption key, sealed with another, while one replaces the other. */
+export interface WrappedKeyRow {
+  key_id: string;
+  wrapped_by: string;
+  sealed: string;
+  created_at: string;
+}
+
+export interface AuditEventRow {
+  seq: number;
+  id: string;
+  created_at: string;
+  principal: string | null;
+  principal_id: string | null;
+  action: string;
+  resource: string;
+  name: string | null;
+  /** Name of the space at the time. */
+  space: string | null;
+  space_id: string | null;
+  outcome: AuditOutcome;
+  request_id: string | null;
+  address: string | null;
+  details: string;
+  prev_hash: string;
+  hash: string;
+}
+
+/** How many audit events there are and the newest one's hash, sealed under a key. There is one row. */
+export interface AuditHeadRow {
+  id: number;
+  seq: number;
+  hash: string;
+  key_id: string;
+  seal: string;
 }
 
 export interface AgentRow {
@@ -148,6 +224,20 @@ export interface SessionRow {
   last_event_id: number;
   /** Number of the newest message. */
   last_seq: number;
+  /** Since when a person wants a busy session to be paused. */
+  pause_requested_at: string | null;
+  /** 1 for a fork whose files are not yet copied. */
+  fork_pending: number | null;
+}
+
+/** A computer that waits, started and without identity, for the session whose id it has. */
+export interface PoolComputerRow {
+  id: string;
+  space_id: string;
+  build_id: string | null;
+  /** Hash of what is fixed at creation: network, root, disk. */
+  shape: string;
+  created_at: string;
 }
 
 export interface MessageRow {

@@ -1,26 +1,31 @@
 import { randomUUIDv7 } from "node:crypto";
 import { Limits, Metadata, Network, type Session, type SessionState } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
-import { decodeCursor, type Page, pageOf } from "./cursors.ts";
+import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
+import { deciding } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
 /** A session's record with the fields that only the server sees. */
-export interface StoredSession extends Omit<SessionRow, "limits" | "network" | "metadata" | "attempted"> {
+export interface StoredSession
+  extends Omit<SessionRow, "limits" | "network" | "metadata" | "attempted" | "fork_pending"> {
   readonly limits: Limits;
   readonly network: Network;
   readonly metadata: Metadata;
   readonly attempted: boolean;
+  /** False for a fork whose files are still those of its parent alone. */
+  readonly copied: boolean;
   readonly space_name: string;
 }
 
 type JoinedRow = SessionRow & { readonly space_name: string };
 
-function toSession(row: JoinedRow): StoredSession {
+function toSession({ fork_pending, ...row }: JoinedRow): StoredSession {
   return {
     ...row,
+    copied: fork_pending !== 1,
     limits: Limits.parse(JSON.parse(row.limits)),
     network: Network.parse(JSON.parse(row.network)),
     metadata: Metadata.parse(JSON.parse(row.metadata)),
@@ -61,13 +66,32 @@ const joined = (reader: Reader) =>
     .selectAll("sessions")
     .select("spaces.name as space_name");
 
+/** The space's name comes by a subquery, since a join would lock the space with the session. */
+const one = (reader: Reader, id: string) => {
+  const select = reader
+    .selectFrom("sessions")
+    .selectAll()
+    .select((eb) =>
+      eb
+        .selectFrom("spaces")
+        .select("spaces.name")
+        .whereRef("spaces.id", "=", "sessions.space_id")
+        .$asScalar()
+        .$notNull()
+        .as("space_name"),
+    )
+    .where("sessions.id", "=", id);
+  return deciding(reader, select);
+};
+
+/** In a write transaction the session stays as it is found until the commit. */
 export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
-  const row = await joined(reader).where("sessions.id", "=", id).executeTakeFirst();
+  const row = await one(reader, id).executeTakeFirst();
   return row === undefined ? undefined : toSession(row);
 }
 
 export async function getSession(reader: Reader, id: string): Promise<StoredSession> {
-  return toSession(await joined(reader).where("sessions.id", "=", id).executeTakeFirstOrThrow());
+  return toSession(await one(reader, id).executeTakeFirstOrThrow());
 }
 
 export interface SessionQuery {
@@ -95,9 +119,9 @@ export async function listSessions(reader: Reader, query: SessionQuery): Promise
   else if (!query.deleted) select = select.where("sessions.state", "!=", "deleted");
   if (query.createdBy !== undefined) select = select.where("sessions.created_by", "=", query.createdBy);
   if (query.cursor !== undefined) {
-    const { createdAt, id } = decodeCursor(query.cursor);
-    select = select.where(({ eb, refTuple, tuple }) =>
-      eb(refTuple("sessions.created_at", "sessions.id"), "<", tuple(createdAt, id)),
+    const cursor = decodeCursor(query.cursor);
+    select = select.where((builder) =>
+      olderThan(builder, cursor, { createdAt: "sessions.created_at", id: "sessions.id" }),
     );
   }
   const rows = await select
@@ -139,6 +163,9 @@ export async function listLiveSessionIdsOfSpace(reader: Reader, spaceId: string)
 }
 
 export interface NewSession {
+  /** Given where a computer with this id waits in the pool. */
+  readonly id?: string;
+  readonly parentId?: string;
   readonly spaceId: string;
   readonly name: string | null;
   readonly createdBy: string;
@@ -152,7 +179,7 @@ export interface NewSession {
 export async function insertSession(transaction: Transaction, session: NewSession): Promise<StoredSession> {
   const time = now();
   const row: SessionRow = {
-    id: randomUUIDv7(),
+    id: session.id ?? randomUUIDv7(),
     space_id: session.spaceId,
     name: session.name,
     created_by: session.createdBy,
@@ -164,7 +191,7 @@ export async function insertSession(transaction: Transaction, session: NewSessio
     attempted: 0,
     container_id: null,
     persistent_volume_id: null,
-    parent_session_id: null,
+    parent_session_id: session.parentId ?? null,
     limits: JSON.stringify(session.limits),
     network: JSON.stringify(session.network),
     metadata: JSON.stringify(session.metadata),
@@ -177,6 +204,8 @@ export async function insertSession(transaction: Transaction, session: NewSessio
     error: null,
     last_event_id: 0,
     last_seq: 0,
+    pause_requested_at: null,
+    fork_pending: session.parentId === undefined ? null : 1,
   };
   await transaction.insertInto("sessions").values(row).execute();
   return getSession(transaction, row.id);
@@ -187,13 +216,18 @@ export type SessionChange = Partial<
     StoredSession,
     | "name"
     | "metadata"
+    | "limits"
     | "state"
+    | "tier"
     | "desired"
     | "attempted"
+    | "copied"
     | "container_id"
     | "persistent_volume_id"
     | "started_at"
     | "last_activity_at"
+    | "paused_at"
+    | "pause_requested_at"
     | "terminated_at"
     | "termination_reason"
     | "error"
@@ -201,13 +235,15 @@ export type SessionChange = Partial<
 >;
 
 export async function updateSession(transaction: Transaction, id: string, change: SessionChange): Promise<void> {
-  const { metadata, attempted, ...plain } = change;
+  const { metadata, limits, attempted, copied, ...plain } = change;
   await transaction
     .updateTable("sessions")
     .set({
       ...plain,
       ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+      ...(limits === undefined ? {} : { limits: JSON.stringify(limits) }),
       ...(attempted === undefined ? {} : { attempted: attempted ? 1 : 0 }),
+      ...(copied === undefined ? {} : { fork_pending: copied ? null : 1 }),
     })
     .where("id", "=", id)
     .execute();

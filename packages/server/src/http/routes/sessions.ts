@@ -1,8 +1,16 @@
 import { isRaworcError } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
 import { sessionScope } from "../../domain/access-scope.ts";
-import { waitForReady } from "../../operator/message-waits.ts";
-import { cancelRunning, createSession, deleteSession, resumeSession } from "../../operator/session-requests.ts";
+import { waitForState } from "../../operator/message-waits.ts";
+import { forkSession } from "../../operator/session-forks.ts";
+import {
+  cancelRunning,
+  changeLimits,
+  createSession,
+  deleteSession,
+  pauseSession,
+  resumeSession,
+} from "../../operator/session-requests.ts";
 import { findSession, getSession, listSessions, presentSession, updateSession } from "../../store/sessions.ts";
 import { findSpace } from "../../store/spaces.ts";
 import type { Collaborators } from "../collaborators.ts";
@@ -36,20 +44,22 @@ export function sessionRoutes(app: FastifyInstance, { messages, sessionLog, sess
     sessions.wake(session.id);
     if (body.wait !== "ready") return presentSession(session);
     const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
-    await waitForReady(store, sessionLog, session.id, wait);
+    await waitForState(store, sessionLog, session.id, (state) => state !== "init", wait);
     return presentSession(await getSession(store.read, session.id));
   });
 
   route(app, "sessions.get", { locate: recorded }, ({ located }) => presentSession(located.session));
 
   route(app, "sessions.update", { locate: live }, async ({ body, located: { session } }) => {
-    const { name, metadata } = body;
-    await store.write((transaction) =>
-      updateSession(transaction, session.id, {
+    const { limits, name, metadata } = body;
+    await store.write(async (transaction) => {
+      if (limits !== undefined) await changeLimits(transaction, await getSession(transaction, session.id), limits);
+      await updateSession(transaction, session.id, {
         ...(name === undefined ? {} : { name }),
         ...(metadata === undefined ? {} : { metadata }),
-      }),
-    );
+      });
+    });
+    if (limits !== undefined) await sessions.applyLimits(session.id);
     return presentSession(await getSession(store.read, session.id));
   });
 
@@ -64,12 +74,42 @@ export function sessionRoutes(app: FastifyInstance, { messages, sessionLog, sess
     return undefined;
   });
 
-  route(app, "sessions.resume", { locate: live }, async ({ located: { session } }) => {
+  route(app, "sessions.pause", { locate: live }, async ({ located, signal }) => {
+    const { id } = located.session;
+    await sessionLog.write(async (transaction, append) =>
+      pauseSession(transaction, append, await getSession(transaction, id)),
+    );
+    const session = await getSession(store.read, id);
+    if (session.pause_requested_at !== null) {
+      messages.pause(id, session.pause_requested_at);
+      await waitForState(store, sessionLog, id, (state) => state !== "busy", signal);
+    }
+    if ((await getSession(store.read, id)).state === "paused") await sessions.ended(id, signal);
+    return presentSession(await getSession(store.read, id));
+  });
+
+  route(app, "sessions.resume", { locate: live }, async ({ located: { session }, signal }) => {
     await sessionLog.write(async (transaction, append) =>
       resumeSession(transaction, append, await getSession(transaction, session.id)),
     );
-    sessions.wake(session.id);
+    messages.wake(session.id);
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
+    // What keeps it from getting ready is in the session that is answered with.
+    await sessions.acquire(session.id, wait).then(
+      (lease) => lease.release(),
+      () => undefined,
+    );
     return presentSession(await getSession(store.read, session.id));
+  });
+
+  route(app, "sessions.fork", { locate: live }, async ({ body, located, principal, signal }) => {
+    const fork = await sessionLog.write(async (transaction, append) =>
+      forkSession(transaction, append, await getSession(transaction, located.session.id), principal, body),
+    );
+    sessions.wake(fork.id);
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
+    await waitForState(store, sessionLog, fork.id, (state) => state !== "init", wait);
+    return presentSession(await getSession(store.read, fork.id));
   });
 
   route(app, "sessions.cancel", { locate: live }, async ({ request, located: { session }, signal }) => {

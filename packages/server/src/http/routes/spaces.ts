@@ -9,6 +9,9 @@ import { linkNext } from "../pages.ts";
 import { ANY_SPACE, route } from "../route.ts";
 import { locateSpace } from "./locations.ts";
 
+/** How long a deletion of a space waits for the computers of its sessions. */
+const REMOVAL_WAIT_MS = 30_000;
+
 function present({ id: _, ...space }: StoredSpace): Space {
   return space;
 }
@@ -17,7 +20,10 @@ function nameTaken(name: string): RaworcError {
   return new RaworcError("name_taken", `There is a space named ${name} already; choose another name.`);
 }
 
-export function spaceRoutes(app: FastifyInstance, { sessionLog, sessions, messages, store }: Collaborators): void {
+export function spaceRoutes(
+  app: FastifyInstance,
+  { idle, sessionLog, sessions, messages, store }: Collaborators,
+): void {
   const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
 
   route(app, "spaces.list", { locate: () => ANY_SPACE }, async ({ principal, query, request, reply }) => {
@@ -37,17 +43,17 @@ export function spaceRoutes(app: FastifyInstance, { sessionLog, sessions, messag
 
   route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));
 
-  route(app, "spaces.update", { locate: bySpace }, ({ body, located: { space } }) =>
-    store
-      .write(async (transaction) => {
-        if (body.name !== undefined && body.name !== space.name) {
-          if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be renamed.");
-          if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
-        }
-        return updateSpace(transaction, space.id, body);
-      })
-      .then(present),
-  );
+  route(app, "spaces.update", { locate: bySpace }, async ({ body, located: { space } }) => {
+    const changed = await store.write(async (transaction) => {
+      if (body.name !== undefined && body.name !== space.name) {
+        if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be renamed.");
+        if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
+      }
+      return updateSpace(transaction, space.id, body);
+    });
+    if (body.settings !== undefined) idle.changed(await listLiveSessionIdsOfSpace(store.read, space.id));
+    return present(changed);
+  });
 
   route(app, "spaces.delete", { locate: bySpace }, async ({ located: { space }, query }) => {
     if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be deleted.");
@@ -64,7 +70,8 @@ export function spaceRoutes(app: FastifyInstance, { sessionLog, sessions, messag
       messages.interrupt(id);
       sessions.interrupt(id);
     }
-    await Promise.all(ids.map((id) => sessions.removed(id)));
+    const limit = AbortSignal.timeout(REMOVAL_WAIT_MS);
+    await Promise.all(ids.map((id) => sessions.ended(id, limit)));
     await store.write((transaction) => deleteSpace(transaction, space.id));
     return undefined;
   });

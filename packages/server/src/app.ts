@@ -1,0 +1,150 @@
+import { mkdir } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import { type Config, isLoopback, refuseDefaultPasswords } from "./config.ts";
+import { checkHostNames } from "./http/host-names.ts";
+import { registerRoutes } from "./http/routes.ts";
+import { createHttpServer } from "./http/server.ts";
+import { Builds } from "./operator/builds.ts";
+import { Idle } from "./operator/idle.ts";
+import { Messages } from "./operator/messages.ts";
+import { Operator } from "./operator/operator.ts";
+import { SessionLog } from "./operator/session-log.ts";
+import { Sessions } from "./operator/sessions.ts";
+import { Wakeups } from "./operator/wakeups.ts";
+import type { DriverChoice } from "./runtime/driver-choice.ts";
+import { EgressProxy } from "./runtime/egress.ts";
+import { ensureHostProgram } from "./runtime/host-program.ts";
+import { openDriver } from "./runtime/open-driver.ts";
+import { loadKeys } from "./security/keys.ts";
+import { ensureInstance } from "./store/settings.ts";
+import { openStore, type Store } from "./store/store.ts";
+
+/** A whole control plane. */
+export interface App {
+  /** Where it is reached from this machine. */
+  readonly url: string;
+  readonly runtime: string;
+  /** Why that runtime. */
+  readonly reason: string;
+  /** Lets requests end, then stops. Session computers stay as they are. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds that running requests get to end when the server stops. */
+const DRAIN_MS = 10_000;
+
+/** The runtime with all that it stands on. */
+export interface Runtime extends DriverChoice {
+  close(): Promise<void>;
+}
+
+/** Throws DriverError where no driver can work. */
+export async function openRuntime(config: Config, store: Store, log: Logger): Promise<Runtime> {
+  const { certificates, environment, mirrorHosts } = config.handedOn;
+  const upstream = environment["HTTPS_PROXY"] ?? environment["HTTP_PROXY"];
+  const egress = new EgressProxy({ log, mirrorHosts, upstream });
+  const choice = await openDriver({
+    runtime: config.runtime,
+    engineSocket: config.engineSocket,
+    sessionImage: config.sessionImage,
+    instanceId: await store.write(ensureInstance),
+    dataDirectory: config.dataDirectory,
+    hostProgram: await ensureHostProgram(config.dataDirectory),
+    egress,
+    certificates,
+    mirrorHosts,
+    userHome: config.userHome,
+    path: config.path,
+    log,
+  });
+  const close = async (): Promise<void> => {
+    await choice.driver.close();
+    await egress.close();
+  };
+  return { ...choice, close };
+}
+
+/** Starts everything that the configuration describes. Throws ConfigError, KeyError or DriverError, and leaves nothing open. */
+export async function startApp(config: Config, log: Logger): Promise<App> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
+  try {
+    return await compose(config, log, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function compose(
+  config: Config,
+  log: Logger,
+  closers: (() => Promise<void>)[],
+  close: () => Promise<void>,
+): Promise<App> {
+  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+  const keys = await loadKeys(config);
+  const store = await openStore(config.database);
+  closers.push(() => store.close());
+
+  const identity = await openIdentity(store, keys, config);
+  refuseDefaultPasswords(config.host, identity.defaultPasswords);
+
+  const runtime = await openRuntime(config, store, log);
+  closers.push(() => runtime.close());
+  log.info({ runtime: runtime.driver.name, reason: runtime.reason }, "runtime chosen");
+
+  const { driver } = runtime;
+  const { environment } = config.handedOn;
+  const wakeups = new Wakeups();
+  const sessionLog = new SessionLog(store, wakeups);
+  const sessions = new Sessions({
+    store,
+    sessionLog,
+    driver,
+    log,
+    environmentOf: async () => environment,
+    onReady: (id) => {
+      messages.wake(id);
+      idle.watch(id);
+    },
+    onUnused: (id) => idle.used(id),
+  });
+  const idle: Idle = new Idle({ store, sessionLog, sessions, log });
+  const messages: Messages = new Messages({ store, sessionLog, sessions, log });
+  const { allowLocalSources } = config;
+  const builds = new Builds({ store, wakeups, driver, log, environment, allowLocalSources });
+  const operator = new Operator({ sessions, messages, builds, idle, log });
+  closers.push(() => operator.close());
+
+  const http = createHttpServer({
+    log,
+    authenticate: identity.authenticate,
+    checkAnswers: config.checkAnswers,
+    trustedProxies: config.trustedProxies,
+    crossOrigin: { origins: config.corsOrigins },
+  });
+  if (isLoopback(config.host)) checkHostNames(http, config.allowedHosts);
+  registerRoutes(http, {
+    store,
+    wakeups,
+    sessionLog,
+    sessions,
+    messages,
+    builds,
+    idle,
+    operator,
+    runtime: driver,
+    login: identity.login,
+    allowLocalSources,
+  });
+  closers.push(() => http.api.drain(DRAIN_MS));
+  await http.listen({ host: config.host, port: config.port });
+  await operator.begin();
+  const { address, family, port } = http.server.address() as AddressInfo;
+  const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : family === "IPv6" ? `[${address}]` : address;
+  return { url: `http://${host}:${port}`, runtime: driver.name, reason: runtime.reason, close };
+}

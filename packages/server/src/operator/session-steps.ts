@@ -1,0 +1,139 @@
+import { RaworcError } from "@raworc/contract";
+import type { SessionStep } from "../domain/session-plan.ts";
+import type { ComputerSpec, ObservedComputer, RuntimeDriver } from "../runtime/driver.ts";
+import { HostConnection } from "../runtime/host-connection.ts";
+import { findBuild, type StoredBuild } from "../store/builds.ts";
+import { findSession, type SessionChange, type StoredSession, updateSession } from "../store/sessions.ts";
+import { getSpaceById } from "../store/spaces.ts";
+import type { Store } from "../store/store.ts";
+import { now } from "../store/time.ts";
+import { agentsOfBuild, referenceOfBuild } from "./build-reference.ts";
+import type { Connections } from "./connections.ts";
+import type { SessionLog } from "./session-log.ts";
+
+/** What one turn of a session works with; steps change `observed` as the world changes. */
+export interface SessionTurn {
+  readonly session: StoredSession;
+  readonly signal: AbortSignal;
+  observed: ObservedComputer;
+}
+
+export interface SessionStepsOptions {
+  readonly store: Store;
+  readonly sessionLog: SessionLog;
+  readonly driver: RuntimeDriver;
+  readonly connections: Connections;
+  /** What a session's agents and commands find in their environment: configuration and the space's secrets. */
+  readonly environmentOf: (spaceId: string) => Promise<Readonly<Record<string, string>>>;
+  /** Keeps turns of another session off while something is done to its computer. */
+  readonly exclusive: <T>(sessionId: string, work: () => Promise<T>) => Promise<T>;
+}
+
+export type SessionSteps = Readonly<Record<SessionStep, (turn: SessionTurn) => Promise<void>>>;
+
+const STOP_GRACE_MS = 2000;
+
+/** How each step of a plan is taken. All may be repeated. */
+export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
+  const { connections, driver, sessionLog, store } = options;
+
+  const record = (id: string, change: SessionChange): Promise<void> =>
+    store.write((transaction) => updateSession(transaction, id, change));
+
+  const buildOf = async (session: StoredSession): Promise<StoredBuild | undefined> =>
+    session.build_id === null ? undefined : findBuild(store.read, session.build_id);
+
+  const specOf = async (session: StoredSession): Promise<ComputerSpec> => {
+    const build = await buildOf(session);
+    const space = await getSpaceById(store.read, session.space_id);
+    return {
+      id: session.id,
+      kind: "session",
+      spaceId: session.space_id,
+      limits: session.limits,
+      network: session.network,
+      root: space.settings.root ?? false,
+      build: build === undefined ? null : referenceOfBuild(build),
+      mounts: [],
+    };
+  };
+
+  const claim = async ({ session, signal }: SessionTurn): Promise<void> => {
+    const build = await buildOf(session);
+    const known = connections.outdated(session.id);
+    const connection = known ?? new HostConnection(driver.socketDirectory(session.id));
+    try {
+      const environment = { ...(await options.environmentOf(session.space_id)) };
+      const agents = build === undefined ? [] : [...agentsOfBuild(build)];
+      await connection.claim({ session_id: session.id, space: session.space_name, environment, agents }, signal);
+    } catch (error) {
+      if (known === undefined) connection.close();
+      throw error;
+    }
+    connections.add(session.id, connection);
+  };
+
+  const recordReady = async ({ session, observed }: SessionTurn): Promise<void> => {
+    await sessionLog.write(async (transaction, append) => {
+      const current = await findSession(transaction, session.id);
+      if (current?.state !== "init" || current.desired !== "running") return;
+      await updateSession(transaction, session.id, {
+        state: "idle",
+        container_id: observed.containerId,
+        persistent_volume_id: observed.volumeId,
+        started_at: now(),
+        error: null,
+      });
+      await append(session.id, [{ type: "session.state", data: { state: "idle" } }]);
+    });
+  };
+
+  const freeze = async ({ session, observed }: SessionTurn): Promise<void> => {
+    if (!connections.rest(session.id)) return record(session.id, { tier: "active" });
+    await driver.freeze(observed.id);
+  };
+
+  /** The parent's processes stand still while its files are copied, so that the copy is of one moment. */
+  const copyVolume = async ({ session, signal }: SessionTurn): Promise<void> => {
+    const parentId = session.parent_session_id;
+    if (parentId === null) throw new Error("A session without a parent has nothing to copy");
+    await options.exclusive(parentId, async () => {
+      const { status, volumeId } = await driver.observe(parentId);
+      if (volumeId === null) {
+        throw new RaworcError("conflict", "The session it was to be forked from is gone; fork another one.");
+      }
+      if (status === "running") await driver.freeze(parentId);
+      try {
+        await driver.copyVolume(parentId, session.id, signal);
+      } finally {
+        if (status === "running") await driver.thaw(parentId);
+      }
+    });
+    await record(session.id, { copied: true });
+  };
+
+  return {
+    record_attempt: ({ session }) => record(session.id, { attempted: true }),
+    copy_volume: copyVolume,
+    start: async (turn) => {
+      turn.observed = await driver.start(await specOf(turn.session), turn.signal);
+    },
+    thaw: async ({ session }) => {
+      await driver.thaw(session.id);
+      connections.rise(session.id);
+    },
+    claim,
+    record_ready: recordReady,
+    freeze,
+    stop: async ({ session }) => {
+      connections.drop(session.id);
+      await driver.stop(session.id, STOP_GRACE_MS);
+    },
+    record_stopped: ({ session }) => record(session.id, { tier: "stopped" }),
+    remove: async ({ session }) => {
+      connections.drop(session.id);
+      await driver.remove(session.id, { volume: true });
+    },
+    record_removed: ({ session }) => record(session.id, { desired: "removed", container_id: null }),
+  };
+}
