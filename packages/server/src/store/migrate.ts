@@ -4,12 +4,14 @@ import { dialectOf } from "./dialect.ts";
 import * as initial from "./migrations/0001-initial.ts";
 import * as accessSecretsAudit from "./migrations/0002-access-secrets-audit.ts";
 import * as sessionLife from "./migrations/0003-session-life.ts";
+import * as servers from "./migrations/0004-servers.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001-initial": initial,
   "0002-access-secrets-audit": accessSecretsAudit,
   "0003-session-life": sessionLife,
+  "0004-servers": servers,
 };
 
 const LOCK_WAIT_S = 120;

@@ -6,6 +6,8 @@ import type { AuditOutcome, BuildStatus, MessageStatus, SessionState, SessionTie
  */
 export interface Database {
   readonly settings: SettingRow;
+  readonly servers: ServerRow;
+  readonly leases: LeaseRow;
   readonly spaces: SpaceRow;
   readonly accounts: AccountRow;
   readonly roles: RoleRow;
@@ -30,6 +32,25 @@ export interface Database {
 export interface SettingRow {
   name: string;
   value: string;
+}
+
+/** A control plane that works on this store. */
+export interface ServerRow {
+  id: string;
+  /** Tells whether two servers run under one kernel. */
+  machine: string;
+  /** Path of the socket where other servers reach it. */
+  address: string;
+  /** Milliseconds since 1970 by the database's clock. */
+  heartbeat_at: number;
+}
+
+/** Which server does the work of one key. */
+export interface LeaseRow {
+  kind: string;
+  lease_key: string;
+  /** Free when there is no such server. */
+  server_id: string;
 }
 
 export interface SpaceRow {

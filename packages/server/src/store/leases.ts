@@ -1,0 +1,65 @@
+import { deciding } from "./locks.ts";
+import type { LeaseRow } from "./rows.ts";
+import type { Reader, Transaction } from "./store.ts";
+
+export interface Lease {
+  readonly kind: string;
+  readonly key: string;
+}
+
+/**
+ * The server that a lease belongs to. In a write transaction it stays so until the commit: whoever takes the lease over
+ * waits for that.
+ */
+export async function findLeaseHolder(reader: Reader, lease: Lease): Promise<string | undefined> {
+  const select = reader
+    .selectFrom("leases")
+    .select("server_id")
+    .where("kind", "=", lease.kind)
+    .where("lease_key", "=", lease.key);
+  return (await deciding(reader, select).executeTakeFirst())?.server_id;
+}
+
+/** Takes a lease that nobody has, or whose server is gone. False when another server has it. */
+export async function claimLease(transaction: Transaction, lease: Lease, serverId: string): Promise<boolean> {
+  const holder = await findLeaseHolder(transaction, lease);
+  if (holder === serverId) return true;
+  if (holder === undefined) {
+    await insertLease(transaction, lease, serverId);
+    return true;
+  }
+  const alive = await transaction.selectFrom("servers").select("id").where("id", "=", holder).executeTakeFirst();
+  if (alive !== undefined) return false;
+  await transaction
+    .updateTable("leases")
+    .set({ server_id: serverId })
+    .where("kind", "=", lease.kind)
+    .where("lease_key", "=", lease.key)
+    .execute();
+  return true;
+}
+
+/** For what is made in the same transaction, so that nobody else can have its lease. */
+export async function insertLease(transaction: Transaction, lease: Lease, serverId: string): Promise<void> {
+  const row: LeaseRow = { kind: lease.kind, lease_key: lease.key, server_id: serverId };
+  await transaction.insertInto("leases").values(row).execute();
+}
+
+export async function deleteLease(transaction: Transaction, lease: Lease, serverId: string): Promise<void> {
+  await transaction
+    .deleteFrom("leases")
+    .where("kind", "=", lease.kind)
+    .where("lease_key", "=", lease.key)
+    .where("server_id", "=", serverId)
+    .execute();
+}
+
+/** Leases whose servers are gone. */
+export async function listFreeLeases(reader: Reader): Promise<Lease[]> {
+  const rows = await reader
+    .selectFrom("leases")
+    .select(["kind", "lease_key"])
+    .where("server_id", "not in", reader.selectFrom("servers").select("id"))
+    .execute();
+  return rows.map((row) => ({ kind: row.kind, key: row.lease_key }));
+}
