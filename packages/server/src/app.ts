@@ -6,12 +6,15 @@ import { checkHostNames } from "./http/host-names.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
+import type { EnvironmentOf } from "./operator/host-claim.ts";
 import { Idle } from "./operator/idle.ts";
 import { Messages } from "./operator/messages.ts";
 import { Operator } from "./operator/operator.ts";
 import { SessionLog } from "./operator/session-log.ts";
+import { SessionOpener } from "./operator/session-opener.ts";
 import { Sessions } from "./operator/sessions.ts";
 import { Wakeups } from "./operator/wakeups.ts";
+import { WarmPool } from "./operator/warm-pool.ts";
 import type { DriverChoice } from "./runtime/driver-choice.ts";
 import { EgressProxy } from "./runtime/egress.ts";
 import { ensureHostProgram } from "./runtime/host-program.ts";
@@ -101,23 +104,28 @@ async function compose(
   const { environment } = config.handedOn;
   const wakeups = new Wakeups();
   const sessionLog = new SessionLog(store, wakeups);
+  const environmentOf: EnvironmentOf = async () => environment;
+  const pool = new WarmPool({ store, driver, log });
   const sessions = new Sessions({
     store,
     sessionLog,
     driver,
     log,
-    environmentOf: async () => environment,
+    environmentOf,
+    onLost: (id) => pool.lost(id),
     onReady: (id) => {
       messages.wake(id);
       idle.watch(id);
     },
     onUnused: (id) => idle.used(id),
   });
+  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, environmentOf });
   const idle: Idle = new Idle({ store, sessionLog, sessions, log });
   const messages: Messages = new Messages({ store, sessionLog, sessions, log });
   const { allowLocalSources } = config;
-  const builds = new Builds({ store, wakeups, driver, log, environment, allowLocalSources });
-  const operator = new Operator({ sessions, messages, builds, idle, log });
+  const onCompleted = (spaceId: string) => pool.wake(spaceId);
+  const builds = new Builds({ store, wakeups, driver, log, environment, allowLocalSources, onCompleted });
+  const operator = new Operator({ sessions, messages, builds, idle, pool, log });
   closers.push(() => operator.close());
 
   const http = createHttpServer({
@@ -136,6 +144,8 @@ async function compose(
     messages,
     builds,
     idle,
+    opener,
+    pool,
     operator,
     runtime: driver,
     login: identity.login,

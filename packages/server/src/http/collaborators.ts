@@ -3,8 +3,10 @@ import type { Builds } from "../operator/builds.ts";
 import type { Idle } from "../operator/idle.ts";
 import type { Messages } from "../operator/messages.ts";
 import type { SessionLog } from "../operator/session-log.ts";
+import type { SessionOpener } from "../operator/session-opener.ts";
 import type { Sessions } from "../operator/sessions.ts";
 import type { Wakeups } from "../operator/wakeups.ts";
+import type { WarmPool } from "../operator/warm-pool.ts";
 import type { DriverCheck } from "../runtime/driver.ts";
 import type { Store } from "../store/store.ts";
 
@@ -16,6 +18,8 @@ export interface Collaborators {
   readonly sessions: Sessions;
   readonly messages: Messages;
   readonly builds: Builds;
+  readonly opener: SessionOpener;
+  readonly pool: Pick<WarmPool, "wake" | "drain" | "counts">;
   readonly idle: Pick<Idle, "changed">;
   readonly operator: { running(): boolean };
   readonly runtime: { check(): Promise<DriverCheck> };

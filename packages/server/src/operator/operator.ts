@@ -3,12 +3,14 @@ import type { Builds } from "./builds.ts";
 import type { Idle } from "./idle.ts";
 import type { Messages } from "./messages.ts";
 import type { Sessions } from "./sessions.ts";
+import type { WarmPool } from "./warm-pool.ts";
 
 export interface OperatorOptions {
   readonly sessions: Sessions;
   readonly messages: Messages;
   readonly builds: Builds;
   readonly idle: Idle;
+  readonly pool: WarmPool;
   readonly log: Logger;
 }
 
@@ -42,19 +44,20 @@ export class Operator {
     this.#closing.abort();
     this.#running = false;
     await this.#beginning?.catch(() => undefined);
-    const { builds, idle, messages, sessions } = this.#options;
-    await Promise.all([builds.close(), messages.close()]);
+    const { builds, idle, messages, pool, sessions } = this.#options;
+    await Promise.all([builds.close(), messages.close(), pool.close()]);
     await sessions.close();
     await idle.close();
   }
 
   async #begin(): Promise<void> {
-    const { builds, idle, log, messages, sessions } = this.#options;
+    const { builds, idle, log, messages, pool, sessions } = this.#options;
     const { signal } = this.#closing;
     for (let pause = RETRY_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
       try {
         await builds.begin();
-        for (const id of await sessions.begin(signal)) idle.watch(id);
+        for (const id of await sessions.begin(signal, await pool.ids())) idle.watch(id);
+        await pool.begin();
         await messages.begin();
         this.#running = true;
         return;

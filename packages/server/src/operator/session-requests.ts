@@ -13,7 +13,7 @@ import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts
 import { findRunningMessage, insertMessage, presentMessage, updateMessage } from "../store/messages.ts";
 import { findSession, getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
-import type { Transaction } from "../store/store.ts";
+import type { Reader, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import { cancelUnfinishedMessages } from "./message-ends.ts";
 import type { Append } from "./session-log.ts";
@@ -24,36 +24,62 @@ export interface Requester {
   readonly name: string;
 }
 
-/** Records a new session. Its computer is made by the operator. */
+/** What a new session is to be, checked. */
+export interface SessionDraft {
+  readonly space: StoredSpace;
+  readonly build: StoredBuild | undefined;
+  readonly limits: Limits;
+  readonly network: Network;
+  readonly name: string | null;
+  readonly metadata: CreateSession["metadata"];
+}
+
+/** Checks a request for a new session against its space. */
+export async function draftSession(
+  reader: Reader,
+  space: StoredSpace,
+  request: Omit<CreateSession, "space" | "wait">,
+): Promise<SessionDraft> {
+  return {
+    space,
+    build: await buildFor(reader, space, request.build_id),
+    limits: limitsFor(space, request.limits),
+    network: networkFor(space, request.network),
+    name: request.name ?? null,
+    metadata: request.metadata,
+  };
+}
+
+/** Records a new session in `init`. With `id` it takes over the computer of that id. */
 export async function createSession(
   transaction: Transaction,
   append: Append,
-  space: StoredSpace,
+  draft: SessionDraft,
   requester: Requester,
-  request: CreateSession,
+  id?: string,
 ): Promise<StoredSession> {
-  const build = await buildFor(transaction, space, request.build_id);
   const session = await insertSession(transaction, {
-    spaceId: space.id,
-    name: request.name ?? null,
+    ...(id === undefined ? {} : { id }),
+    spaceId: draft.space.id,
+    name: draft.name,
     createdBy: requester.name,
     ownerId: requester.id,
-    buildId: build?.id ?? null,
-    limits: limitsFor(space, request.limits),
-    network: networkFor(space, request.network),
-    metadata: request.metadata,
+    buildId: draft.build?.id ?? null,
+    limits: draft.limits,
+    network: draft.network,
+    metadata: draft.metadata,
   });
   await append(session.id, [{ type: "session.state", data: { state: "init" } }]);
   return getSession(transaction, session.id);
 }
 
 async function buildFor(
-  transaction: Transaction,
+  reader: Reader,
   space: StoredSpace,
   buildId: string | undefined,
 ): Promise<StoredBuild | undefined> {
-  if (buildId === undefined) return findNewestBuild(transaction, space.id, "completed");
-  const build = await findBuild(transaction, buildId);
+  if (buildId === undefined) return findNewestBuild(reader, space.id, "completed");
+  const build = await findBuild(reader, buildId);
   if (build?.space_id === space.id && build.status === "completed") return build;
   const message = `is no completed build of the space ${space.name}`;
   throw invalid("body.build_id", message);

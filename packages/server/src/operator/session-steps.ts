@@ -7,8 +7,9 @@ import { findSession, type SessionChange, type StoredSession, updateSession } fr
 import { getSpaceById } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
 import { now } from "../store/time.ts";
-import { agentsOfBuild, referenceOfBuild } from "./build-reference.ts";
+import { sessionComputer } from "./computer-spec.ts";
 import type { Connections } from "./connections.ts";
+import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /** What one turn of a session works with; steps change `observed` as the world changes. */
@@ -23,8 +24,7 @@ export interface SessionStepsOptions {
   readonly sessionLog: SessionLog;
   readonly driver: RuntimeDriver;
   readonly connections: Connections;
-  /** What a session's agents and commands find in their environment: configuration and the space's secrets. */
-  readonly environmentOf: (spaceId: string) => Promise<Readonly<Record<string, string>>>;
+  readonly environmentOf: EnvironmentOf;
   /** Keeps turns of another session off while something is done to its computer. */
   readonly exclusive: <T>(sessionId: string, work: () => Promise<T>) => Promise<T>;
 }
@@ -43,29 +43,14 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
   const buildOf = async (session: StoredSession): Promise<StoredBuild | undefined> =>
     session.build_id === null ? undefined : findBuild(store.read, session.build_id);
 
-  const specOf = async (session: StoredSession): Promise<ComputerSpec> => {
-    const build = await buildOf(session);
-    const space = await getSpaceById(store.read, session.space_id);
-    return {
-      id: session.id,
-      kind: "session",
-      spaceId: session.space_id,
-      limits: session.limits,
-      network: session.network,
-      root: space.settings.root ?? false,
-      build: build === undefined ? null : referenceOfBuild(build),
-      mounts: [],
-    };
-  };
+  const specOf = async (session: StoredSession): Promise<ComputerSpec> =>
+    sessionComputer(session, await getSpaceById(store.read, session.space_id), await buildOf(session));
 
   const claim = async ({ session, signal }: SessionTurn): Promise<void> => {
-    const build = await buildOf(session);
     const known = connections.outdated(session.id);
     const connection = known ?? new HostConnection(driver.socketDirectory(session.id));
     try {
-      const environment = { ...(await options.environmentOf(session.space_id)) };
-      const agents = build === undefined ? [] : [...agentsOfBuild(build)];
-      await connection.claim({ session_id: session.id, space: session.space_name, environment, agents }, signal);
+      await connection.claim(await hostClaim(session, await buildOf(session), options.environmentOf), signal);
     } catch (error) {
       if (known === undefined) connection.close();
       throw error;

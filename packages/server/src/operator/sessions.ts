@@ -2,9 +2,11 @@ import { RaworcError } from "@raworc/contract";
 import type { Logger } from "pino";
 import { planSession } from "../domain/session-plan.ts";
 import { DriverError, type ObservedComputer, type RuntimeDriver } from "../runtime/driver.ts";
+import type { HostConnection } from "../runtime/host-connection.ts";
 import { findSession, listLiveSessionIds, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import { Connections, type Lease } from "./connections.ts";
+import type { EnvironmentOf } from "./host-claim.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { failUnfinishedMessages } from "./message-ends.ts";
 import type { SessionLog } from "./session-log.ts";
@@ -20,10 +22,11 @@ export interface SessionsOptions {
   readonly sessionLog: SessionLog;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
-  /** What a session's agents and commands find in their environment: configuration and the space's secrets. */
-  readonly environmentOf: (spaceId: string) => Promise<Readonly<Record<string, string>>>;
+  readonly environmentOf: EnvironmentOf;
   /** Called when a session's computer is ready, so that waiting messages go on. */
   readonly onReady: (sessionId: string) => void;
+  /** Called when a computer, whosever it was, has ended or was changed from outside. */
+  readonly onLost: (id: string) => void;
   /** Called when nobody uses a session's computer any more. */
   readonly onUnused: (sessionId: string) => void;
 }
@@ -56,17 +59,20 @@ export class Sessions {
 
   /**
    * Looks at everything once: takes up what runs, goes on with what was begun, removes what no record owns. Gives the ids
-   * of all sessions that are there.
+   * of all sessions that are there. `pooled` computers have an owner too.
    */
-  async begin(signal: AbortSignal): Promise<readonly string[]> {
+  async begin(signal: AbortSignal, pooled: readonly string[]): Promise<readonly string[]> {
     const { driver, log, store } = this.#options;
     const live = new Set(await listLiveSessionIds(store.read));
     for (const computer of await driver.list()) {
-      if (computer.kind !== "session" || live.has(computer.id)) continue;
+      if (computer.kind !== "session" || live.has(computer.id) || pooled.includes(computer.id)) continue;
       log.info({ session: computer.id }, "removing a computer that no session owns");
       await driver.remove(computer.id, { volume: true });
     }
-    driver.watch(({ id }) => this.lost(id), signal);
+    driver.watch(({ id }) => {
+      this.lost(id);
+      this.#options.onLost(id);
+    }, signal);
     for (const id of live) this.#loop.wake(id);
     return [...live];
   }
@@ -85,6 +91,12 @@ export class Sessions {
   lost(id: string): void {
     this.#connections.drop(id);
     this.#loop.wake(id);
+  }
+
+  /** A computer from the pool has its identity and environment, and its session is recorded. */
+  adopt(id: string, connection: HostConnection): void {
+    this.#connections.add(id, connection);
+    this.#options.onReady(id);
   }
 
   /** What the agents of these sessions find in their environment has changed: it is handed over before the next use. */

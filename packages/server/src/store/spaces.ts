@@ -26,6 +26,16 @@ export async function getSpaceById(reader: Reader, id: string): Promise<StoredSp
   return toSpace(row);
 }
 
+export async function findSpaceById(reader: Reader, id: string): Promise<StoredSpace | undefined> {
+  const row = await reader.selectFrom("spaces").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toSpace(row);
+}
+
+export async function listSpaceIds(reader: Reader): Promise<string[]> {
+  const rows = await reader.selectFrom("spaces").select("id").execute();
+  return rows.map((row) => row.id);
+}
+
 export interface SpaceQuery {
   readonly limit: number;
   readonly cursor?: string | undefined;

@@ -6,8 +6,8 @@ import { forkSession } from "../../operator/session-forks.ts";
 import {
   cancelRunning,
   changeLimits,
-  createSession,
   deleteSession,
+  draftSession,
   pauseSession,
   resumeSession,
 } from "../../operator/session-requests.ts";
@@ -21,7 +21,10 @@ import { locateInSpace, locateSession } from "./locations.ts";
 /** A creation that waits for readiness answers after this long with the session as it then is. */
 const READY_WAIT_MS = 120_000;
 
-export function sessionRoutes(app: FastifyInstance, { messages, sessionLog, sessions, store }: Collaborators): void {
+export function sessionRoutes(
+  app: FastifyInstance,
+  { messages, opener, sessionLog, sessions, store }: Collaborators,
+): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
   const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
     locateSession(store.read, params.id, query);
@@ -38,11 +41,8 @@ export function sessionRoutes(app: FastifyInstance, { messages, sessionLog, sess
 
   const toCreate = ({ body }: { body: { space: string } }) => locateInSpace(store.read, body.space);
   route(app, "sessions.create", { locate: toCreate }, async ({ body, principal, located: { space }, signal }) => {
-    const session = await sessionLog.write((transaction, append) =>
-      createSession(transaction, append, space, principal, body),
-    );
-    sessions.wake(session.id);
-    if (body.wait !== "ready") return presentSession(session);
+    const session = await opener.open(await draftSession(store.read, space, body), principal, signal);
+    if (body.wait !== "ready" || session.state !== "init") return presentSession(session);
     const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
     await waitForState(store, sessionLog, session.id, (state) => state !== "init", wait);
     return presentSession(await getSession(store.read, session.id));

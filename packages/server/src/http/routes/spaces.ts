@@ -22,7 +22,7 @@ function nameTaken(name: string): RaworcError {
 
 export function spaceRoutes(
   app: FastifyInstance,
-  { idle, sessionLog, sessions, messages, store }: Collaborators,
+  { idle, pool, sessionLog, sessions, messages, store }: Collaborators,
 ): void {
   const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
 
@@ -51,6 +51,7 @@ export function spaceRoutes(
       }
       return updateSpace(transaction, space.id, body);
     });
+    if (body.settings !== undefined || body.active !== undefined) pool.wake(space.id);
     if (body.settings !== undefined) idle.changed(await listLiveSessionIdsOfSpace(store.read, space.id));
     return present(changed);
   });
@@ -72,6 +73,7 @@ export function spaceRoutes(
     }
     const limit = AbortSignal.timeout(REMOVAL_WAIT_MS);
     await Promise.all(ids.map((id) => sessions.ended(id, limit)));
+    await pool.drain(space.id);
     await store.write((transaction) => deleteSpace(transaction, space.id));
     return undefined;
   });

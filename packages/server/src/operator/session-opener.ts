@@ -1,0 +1,93 @@
+import type { Logger } from "pino";
+import type { RuntimeDriver } from "../runtime/driver.ts";
+import { deletePoolComputer } from "../store/pool-computers.ts";
+import { getSession, type StoredSession, updateSession } from "../store/sessions.ts";
+import type { Store } from "../store/store.ts";
+import { now } from "../store/time.ts";
+import { fixedShape, sessionComputer } from "./computer-spec.ts";
+import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
+import type { SessionLog } from "./session-log.ts";
+import { createSession, type Requester, type SessionDraft } from "./session-requests.ts";
+import type { Sessions } from "./sessions.ts";
+import type { WarmComputer, WarmPool } from "./warm-pool.ts";
+
+export interface SessionOpenerOptions {
+  readonly store: Store;
+  readonly sessionLog: SessionLog;
+  readonly sessions: Sessions;
+  readonly pool: WarmPool;
+  readonly driver: RuntimeDriver;
+  readonly log: Logger;
+  readonly environmentOf: EnvironmentOf;
+}
+
+/** Opens sessions: with a computer from the pool where one fits, else by asking the operator for a new one. */
+export class SessionOpener {
+  readonly #options: SessionOpenerOptions;
+
+  constructor(options: SessionOpenerOptions) {
+    this.#options = options;
+  }
+
+  /** Gives the session as it is recorded: `idle` with a computer of the pool, else `init`. */
+  async open(draft: SessionDraft, requester: Requester, signal: AbortSignal): Promise<StoredSession> {
+    return (await this.#openWarm(draft, requester, signal)) ?? this.#openCold(draft, requester);
+  }
+
+  async #openCold(draft: SessionDraft, requester: Requester): Promise<StoredSession> {
+    const session = await this.#options.sessionLog.write((transaction, append) =>
+      createSession(transaction, append, draft, requester),
+    );
+    this.#options.sessions.wake(session.id);
+    return session;
+  }
+
+  async #openWarm(draft: SessionDraft, requester: Requester, signal: AbortSignal): Promise<StoredSession | undefined> {
+    const { log, pool, sessions } = this.#options;
+    const { build, space } = draft;
+    const shape = fixedShape(sessionComputer({ id: "", ...draft }, space, build));
+    const computer = pool.take(space.id, build?.id ?? null, shape);
+    if (computer === undefined) return undefined;
+    try {
+      await this.#claim(computer, draft, signal);
+      const session = await this.#record(computer, draft, requester);
+      sessions.adopt(session.id, computer.connection);
+      pool.settle(space.id, session.id);
+      return session;
+    } catch (error) {
+      log.warn({ err: error, computer: computer.id }, "a computer of the pool could not be used");
+      computer.connection.close();
+      pool
+        .discard(computer.id)
+        .catch((failure: unknown) => log.warn({ err: failure, computer: computer.id }, "it could not be removed"))
+        .finally(() => pool.wake(space.id));
+      return undefined;
+    }
+  }
+
+  async #claim({ connection, id, spec }: WarmComputer, draft: SessionDraft, signal: AbortSignal): Promise<void> {
+    const { driver, environmentOf } = this.#options;
+    const { build, limits, space } = draft;
+    const same = (["cpus", "memory_mb", "pids"] as const).every((name) => limits[name] === spec.limits[name]);
+    if (!same) await driver.changeLimits(id, limits);
+    const subject = { id, space_id: space.id, space_name: space.name };
+    await connection.claim(await hostClaim(subject, build, environmentOf), signal);
+  }
+
+  #record(computer: WarmComputer, draft: SessionDraft, requester: Requester): Promise<StoredSession> {
+    return this.#options.sessionLog.write(async (transaction, append) => {
+      if (!(await deletePoolComputer(transaction, computer.id)))
+        throw new Error("The computer is no longer the pool's");
+      const { id } = await createSession(transaction, append, draft, requester, computer.id);
+      await updateSession(transaction, id, {
+        state: "idle",
+        attempted: true,
+        container_id: computer.containerId,
+        persistent_volume_id: computer.volumeId,
+        started_at: now(),
+      });
+      await append(id, [{ type: "session.state", data: { state: "idle" } }]);
+      return getSession(transaction, id);
+    });
+  }
+}
