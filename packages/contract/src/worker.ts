@@ -1,7 +1,9 @@
 /**
  * JSON-RPC 2.0 between the host and an agent's worker over the worker's stdin and stdout, one message per LF-ended line of UTF-8.
- * The adapter moves both away to descriptors of its own before the agent's code is loaded, so whatever the agent and
- * its children print goes to the log.
+ * Descriptor 3 of a worker is a pipe to the log of its stdout, descriptor 2 one to that of its stderr. Before the agent's
+ * code is loaded the adapter moves the protocol to descriptors of its own that children don't inherit, opens /dev/null as
+ * descriptor 0, and puts descriptor 3 in the place of descriptor 1: whatever the agent and its children print goes to the log.
+ * (Node.js can't do that itself: its adapter is started with all of it done, the protocol at descriptors 4 and 5.)
  *
  * Host to worker: `initialize` (request, once), `message` (request), `cancel` (notification).
  * Worker to host: `delta` and `part` (notifications) while a `message` runs, then its response.

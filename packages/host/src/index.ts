@@ -1,1 +1,1 @@
-export {};
+export { HOST_NODE_FLAGS, type HostFlags } from "./node-flags.ts";

@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import { chmod, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { HOST_NODE_FLAGS } from "./src/node-flags.ts";
+
+const HERE = import.meta.dirname;
+/** Not shipped: they are of the adapters' own tests and tools. */
+const LEFT_OUT = /(^|\/)(__pycache__|target|node_modules)(\/|$)|\.test\.[a-z]+$|\.pyc$/;
+
+/**
+ * Writes the host's program into a folder: `host.mjs`, `adapters/`, and `flags.json`, how Node.js is started for it.
+ * The hash is over names and contents.
+ */
+export async function bundleHost(outDirectory: string): Promise<{ readonly hash: string }> {
+  await mkdir(outDirectory, { recursive: true });
+  const { version } = JSON.parse(await readFile(join(HERE, "package.json"), "utf8")) as { version: string };
+  await build({
+    entryPoints: [join(HERE, "src/main.ts")],
+    outfile: join(outDirectory, "host.mjs"),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    minify: true,
+    keepNames: true,
+    define: { HOST_VERSION: JSON.stringify(version) },
+    logLevel: "error",
+  });
+  await cp(join(HERE, "adapters"), join(outDirectory, "adapters"), {
+    recursive: true,
+    force: true,
+    filter: (source) => !LEFT_OUT.test(source.slice(HERE.length)),
+  });
+  await writeFile(join(outDirectory, "flags.json"), `${JSON.stringify(HOST_NODE_FLAGS, null, 2)}\n`);
+  return { hash: await openAndHash(outDirectory) };
+}
+
+/** The agents beside the host read the adapters: everything is open to all for reading. */
+async function openAndHash(directory: string): Promise<string> {
+  const hash = createHash("sha256");
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries.map((entry) => ({ path: join(entry.parentPath, entry.name), folder: entry.isDirectory() }));
+  await chmod(directory, 0o755);
+  for (const { path, folder } of paths.sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    await chmod(path, folder ? 0o755 : 0o644);
+    if (folder) continue;
+    const content = await readFile(path);
+    hash.update(`${path.slice(directory.length)}\0${content.length}\0`).update(content);
+  }
+  return hash.digest("hex").slice(0, 32);
+}

@@ -1,0 +1,99 @@
+import type { HostAgent } from "@raworc/contract";
+import { type AgentOutcome, type AgentTask, failed } from "./agent-outcome.ts";
+import type { AgentProcesses } from "./agent-process.ts";
+import { runBinary } from "./binary-agent.ts";
+import type { ClaimedSession } from "./claimed-session.ts";
+import type { Config } from "./config.ts";
+import { agentEnvironment } from "./environment.ts";
+import type { MessageLog } from "./message-log.ts";
+import { Worker } from "./worker.ts";
+
+export interface AgentsOptions {
+  readonly config: Config;
+  readonly proxied: boolean;
+  readonly session: ClaimedSession;
+  readonly processes: AgentProcesses;
+}
+
+interface Kept {
+  readonly worker: Worker;
+  /** What it was started with; another one needs another worker. */
+  readonly foundation: string;
+}
+
+/** The agents of the session's build, and the workers of those that were used. */
+export class Agents {
+  readonly #options: AgentsOptions;
+  readonly #workers = new Map<string, Kept>();
+  readonly #busy = new Set<string>();
+
+  constructor(options: AgentsOptions) {
+    this.#options = options;
+  }
+
+  /** Hands a message to an agent. One at a time for each agent; the caller sees to it. */
+  async handle(name: string, log: MessageLog, task: AgentTask): Promise<AgentOutcome> {
+    const { session, processes } = this.#options;
+    const agent = session.agent(name);
+    if (agent === undefined) {
+      log.close();
+      const there = session.agentNames().join(", ") || "none";
+      return failed("agent_start_failed", `This session has no agent ${name}; its build has: ${there}.`);
+    }
+    const environment = this.#environment(agent);
+    if (agent.manifest.kind === "binary") {
+      try {
+        return await runBinary({ processes, agent, environment, log }, task);
+      } finally {
+        log.close();
+      }
+    }
+    this.#busy.add(name);
+    const worker = await this.#worker(agent, environment, log);
+    const outcome = await worker.handle(task);
+    this.#busy.delete(name);
+    // What still prints goes on into this message's files, but for a worker that is gone.
+    if (worker.ended) await this.#discard(name);
+    return outcome;
+  }
+
+  /** After a claim: workers of another environment or build end now, or after their message. */
+  async replaceOutdated(): Promise<void> {
+    for (const name of [...this.#workers.keys()]) {
+      const agent = this.#options.session.agent(name);
+      const current = agent === undefined ? undefined : foundation(agent, this.#environment(agent));
+      if (!this.#busy.has(name) && this.#workers.get(name)?.foundation !== current) await this.#discard(name);
+    }
+  }
+
+  async #worker(agent: HostAgent, environment: Record<string, string>, log: MessageLog): Promise<Worker> {
+    const wanted = foundation(agent, environment);
+    const kept = this.#workers.get(agent.name);
+    if (kept !== undefined && !kept.worker.ended && kept.foundation === wanted) {
+      kept.worker.switchLog(log);
+      return kept.worker;
+    }
+    await this.#discard(agent.name);
+    const { processes, session } = this.#options;
+    const worker = new Worker({ processes, agent, sessionId: session.id ?? "", environment, log });
+    this.#workers.set(agent.name, { worker, foundation: wanted });
+    return worker;
+  }
+
+  async #discard(name: string): Promise<void> {
+    const kept = this.#workers.get(name);
+    if (kept === undefined) return;
+    this.#workers.delete(name);
+    await kept.worker.kill();
+    kept.worker.closeLog();
+  }
+
+  #environment(agent: HostAgent): Record<string, string> {
+    const { config, proxied, session } = this.#options;
+    return agentEnvironment({ config, proxied, claimed: session.environmentSource }, agent);
+  }
+}
+
+function foundation(agent: HostAgent, environment: Readonly<Record<string, string>>): string {
+  return JSON.stringify([agent, environment]);
+}

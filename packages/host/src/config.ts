@@ -1,0 +1,35 @@
+import { COMPUTER } from "@raworc/contract";
+
+/** What the driver fixed when it made the computer. Nothing here differs from session to session. */
+export interface Config {
+  /** Agents and commands run as this uid and gid. */
+  readonly agentUid: number;
+  /** Words before every command that is started, for computers with one uid only. Then the uid is not changed. */
+  readonly spawnPrefix: readonly string[];
+  /** Where programs are found in this computer. */
+  readonly path: string;
+}
+
+const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Throws with the variable's name where a value is wrong: the driver made a mistake. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const uid = environment["RAWORC_HOST_AGENT_UID"] ?? String(COMPUTER.agentUid);
+  if (!/^\d{1,10}$/.test(uid)) throw new Error(`RAWORC_HOST_AGENT_UID is no uid: ${uid}`);
+  return {
+    agentUid: Number(uid),
+    spawnPrefix: readWords(environment["RAWORC_HOST_SPAWN_PREFIX"]),
+    path: environment["PATH"] || PATH_DEFAULT,
+  };
+}
+
+export function readOwnConfig(): Config {
+  return readConfig(process.env);
+}
+
+function readWords(text: string | undefined): readonly string[] {
+  if (text === undefined || text === "") return [];
+  const words: unknown = JSON.parse(text);
+  if (Array.isArray(words) && words.every((word) => typeof word === "string")) return words;
+  throw new Error("RAWORC_HOST_SPAWN_PREFIX is no JSON list of texts");
+}

@@ -1,0 +1,14 @@
+/** A longer reply is cut to this many bytes of UTF-8; the same as REPLY_MAX_BYTES of the contract, which draws in Zod. */
+export const REPLY_KEPT_BYTES = 4 * 1024 * 1024;
+/** A reply that grows beyond this is a runaway: its message fails. */
+export const REPLY_FILE_MAX_BYTES = 1024 * 1024 * 1024;
+/** Of each log file; what comes after is dropped, and a line says so. */
+export const LOG_MAX_BYTES = 10 * 1024 * 1024;
+/** Of a request from the control plane. */
+export const BODY_MAX_BYTES = 64 * 1024 * 1024;
+/** Of an error's text in a record; the whole is in the stderr log. */
+export const ERROR_TEXT_MAX = 4096;
+/** Between asking a process to end and killing it. */
+export const GRACE_MS = 2000;
+/** Longest argument or environment text that is handed to a program; the kernel's own limit is 128 KiB. */
+export const ARGUMENT_MAX_BYTES = 96 * 1024;

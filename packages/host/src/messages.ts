@@ -1,0 +1,113 @@
+import type { HostMessage } from "@raworc/contract";
+import { type AgentOutcome, failed } from "./agent-outcome.ts";
+import type { Agents } from "./agents.ts";
+import { isDiskFull } from "./disk-full.ts";
+import { logLine } from "./host-log.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalEntry } from "./journal-entry.ts";
+import type { MessageLog } from "./message-log.ts";
+import { MessageRun } from "./message-run.ts";
+
+/** Runs each message once, and knows what became of it. */
+export class Messages {
+  readonly #journal: Journal;
+  readonly #agents: Agents;
+  readonly #running = new Map<string, { readonly cancel: AbortController; readonly done: Promise<void> }>();
+  /** The last message of each agent: one at a time. */
+  readonly #queues = new Map<string, Promise<void>>();
+
+  #closing = false;
+
+  constructor(journal: Journal, agents: Agents) {
+    this.#journal = journal;
+    this.#agents = agents;
+  }
+
+  /** What a host before left without an end died with it. It is not run again. */
+  endAbandoned(): void {
+    for (const entry of this.#journal.unfinished()) {
+      const outcome = failed("agent_died", "The session computer stopped while the agent worked on the message.");
+      new MessageRun(entry, new Date()).end(outcome);
+      logLine("warn", "message was abandoned", { message: entry.id });
+    }
+  }
+
+  find(id: string): JournalEntry | undefined {
+    return this.#journal.entry(id);
+  }
+
+  /** Starts a message that is not known; gives the answer of one that is. */
+  deliver(message: HostMessage): JournalEntry {
+    const id = message.message_id;
+    const known = this.#journal.entry(id);
+    if (known !== undefined) return known;
+    const entry = this.#journal.create(id);
+    const cancel = new AbortController();
+    const before = this.#queues.get(message.agent) ?? Promise.resolve();
+    const done = this.#run(entry, message, before, cancel.signal).finally(() => {
+      this.#running.delete(id);
+      if (this.#queues.get(message.agent) === done) this.#queues.delete(message.agent);
+    });
+    this.#queues.set(message.agent, done);
+    this.#running.set(id, { cancel, done });
+    return entry;
+  }
+
+  /** The end of the message tells what became of it. */
+  cancel(id: string): void {
+    this.#running.get(id)?.cancel.abort();
+  }
+
+  /** False while it runs. */
+  forget(entry: JournalEntry): boolean {
+    if (!entry.ended) return false;
+    this.#journal.forget(entry);
+    return true;
+  }
+
+  /** From now on nothing is handed to an agent. */
+  stop(): void {
+    this.#closing = true;
+  }
+
+  /** Resolves when nothing runs any more. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#running.values()].map((run) => run.done));
+  }
+
+  /** Never throws. */
+  async #run(entry: JournalEntry, message: HostMessage, before: Promise<void>, signal: AbortSignal): Promise<void> {
+    const run = new MessageRun(entry, new Date());
+    try {
+      run.start();
+      await this.#journal.sync();
+      await before;
+      run.end(await this.#work(run, message, signal));
+    } catch (error) {
+      const full = isDiskFull(error);
+      if (!full) logLine("error", "message failed in the host", { message: entry.id, error: String(error) });
+      run.end(
+        full
+          ? failed("disk_full", "The session's disk is full: delete files below /session, or raise disk_mb.")
+          : failed("server_error", "The session's host failed; its log says why."),
+      );
+    }
+  }
+
+  async #work(run: MessageRun, message: HostMessage, signal: AbortSignal): Promise<AgentOutcome> {
+    if (signal.aborted) return { status: "cancelled" };
+    if (this.#closing) return failed("agent_died", "The session computer stopped before the agent got the message.");
+    const log: MessageLog = run.openLog(message.agent);
+    const outcome = await this.#agents.handle(message.agent, log, {
+      messageId: message.message_id,
+      content: message.content,
+      context: message.context,
+      onDelta: (text) => run.delta(text),
+      onPart: (text) => run.part(text),
+      onPause: () => run.flush(),
+      signal,
+    });
+    if (log.diskFull) return failed("disk_full", "The session's disk is full: the agent's log could not be written.");
+    return outcome;
+  }
+}

@@ -1,0 +1,111 @@
+import { chmodSync, renameSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { COMPUTER } from "@raworc/contract";
+import { errorCode, isDiskFull } from "./disk-full.ts";
+import { logLine } from "./host-log.ts";
+import { BODY_MAX_BYTES } from "./limits.ts";
+import { RequestError } from "./requests.ts";
+
+export interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  /** What a `{}` of the route's path stands for. */
+  readonly id: string;
+}
+
+/** Answers a call, in whole. May throw a RequestError before anything was written. */
+export type Handler = (call: Call) => Promise<void> | void;
+
+const SOCKET = `${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`;
+
+/** Routes are `METHOD /path`, with `{}` for one id. */
+export class HostServer {
+  readonly #routes: Readonly<Record<string, Handler>>;
+  readonly #server: Server;
+
+  constructor(routes: Readonly<Record<string, Handler>>) {
+    this.#routes = routes;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => refuse(response, error));
+    });
+    // Answers last as long as the agents and commands that they tell of; only one who knows us can call.
+    this.#server.timeout = 0;
+    this.#server.requestTimeout = 0;
+    this.#server.keepAliveTimeout = 0;
+    // Where the kernel checks the agents beside us, it is by the folder.
+    this.#server.on("clientError", (_error, socket) => socket.destroy());
+  }
+
+  /** The socket appears when it answers, in the place of one that a host before left. */
+  async listen(): Promise<void> {
+    const draft = `${SOCKET}.new`;
+    rmSync(draft, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(draft, resolve);
+    });
+    chmodSync(draft, 0o666);
+    renameSync(draft, SOCKET);
+  }
+
+  /** Takes no new connection, and removes the socket. */
+  close(): void {
+    this.#server.close();
+    rmSync(SOCKET, { force: true });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://host");
+    const [, noun = "", id, ...rest] = url.pathname.split("/");
+    const path = [noun, ...(id === undefined ? [] : ["{}"]), ...rest].join("/");
+    const handler = this.#routes[`${request.method} /${path}`];
+    if (handler === undefined)
+      throw new RequestError(404, "not_found", `No such call: ${request.method} ${url.pathname}`);
+    await handler({ request, response, url, id: decodeURIComponent(id ?? "") });
+  }
+}
+
+/** Throws RequestError for what is no JSON or too long. */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > BODY_MAX_BYTES) throw new RequestError(413, "too_large", "The body is too large");
+    pieces.push(piece);
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces, length).toString("utf8"));
+  } catch {
+    throw new RequestError(400, "malformed_json", "The body is no JSON");
+  }
+}
+
+export function sendJson(response: ServerResponse, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.end(text);
+}
+
+export function sendEmpty(response: ServerResponse, status: 202 | 204): void {
+  response.writeHead(status, status === 204 ? {} : { "content-length": 0 });
+  response.end();
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  const known = error instanceof RequestError;
+  const full = isDiskFull(error);
+  if (!known && errorCode(error) !== "ECONNRESET") logLine("error", "call failed", { error: String(error) });
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = known ? error.status : full ? 507 : 500;
+  const code = known ? error.code : full ? "disk_full" : "internal";
+  const message = known ? error.message : full ? "The session's disk is full" : "The host failed; its log says why";
+  const text = JSON.stringify({ error: { code, message } });
+  // What is left of the body is not read, so the connection can't be used again.
+  response.writeHead(status, { "content-type": "application/json", connection: "close" });
+  response.end(text);
+}
