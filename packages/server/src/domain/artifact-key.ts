@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** Raised when the same commit would be built into something else: other steps, another layout of the artifact. */
+/** Raised when the same commit would be built into something else: other steps, another layout, another shim for Rust. */
 const FORMAT = 1;
 
 export interface ArtifactIdentity {
@@ -12,14 +12,16 @@ export interface ArtifactIdentity {
   readonly folder: string | null;
   /** What builds and runs agents: RuntimeDriver.toolchain(). */
   readonly toolchain: string;
+  /** How often the same was built again on demand. Artifacts never change: sessions may be using the one before. */
+  readonly generation: number;
 }
 
 /**
  * Name of a built agent: the same identity gives the same artifact, under whatever name the agent is registered. Safe as a
  * name of a folder.
  */
-export function artifactKey({ spaceId, commit, folder, toolchain }: ArtifactIdentity): string {
+export function artifactKey({ spaceId, commit, folder, toolchain, generation }: ArtifactIdentity): string {
   const parts = (folder ?? "").split("/").filter((part) => part !== "" && part !== ".");
-  const identity = JSON.stringify([FORMAT, spaceId, commit.toLowerCase(), parts.join("/"), toolchain]);
+  const identity = JSON.stringify([FORMAT, spaceId, commit.toLowerCase(), parts.join("/"), toolchain, generation]);
   return createHash("sha256").update(identity).digest("hex");
 }

@@ -1,0 +1,276 @@
+import { randomUUIDv7 } from "node:crypto";
+import { RaworcError } from "@raworc/contract";
+import type { Logger } from "pino";
+import { DriverError, type RuntimeDriver } from "../runtime/driver.ts";
+import { listBuildableAgents, type StoredAgent } from "../store/agents.ts";
+import {
+  type BuildChange,
+  type BuiltAgent,
+  findBuild,
+  findNewestBuild,
+  insertBuild,
+  listSpacesToBuild,
+  type StoredBuild,
+  updateBuild,
+} from "../store/builds.ts";
+import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import { later, now } from "../store/time.ts";
+import { AgentBuilder } from "./agent-builder.ts";
+import { BuildFailure } from "./build/build-failure.ts";
+import type { SourceResolver } from "./build/source-resolver.ts";
+import { BuildLogWriter } from "./build-log.ts";
+import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import type { Wakeups } from "./wakeups.ts";
+
+/** Agents built at the same time, each in a computer of its own. */
+const PARALLEL_AGENTS = 2;
+/** Changes of agents that come within this time make one build. */
+const GATHER_MS = 1000;
+const ATTEMPTS_MAX = 4;
+
+export interface BuildsOptions {
+  readonly store: Store;
+  readonly wakeups: Wakeups;
+  readonly driver: RuntimeDriver;
+  readonly log: Logger;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly allowLocalSources: boolean;
+}
+
+/** Builds the agents of spaces: one build of a space at a time, each agent in a throw-away computer. */
+export class Builds {
+  readonly #options: BuildsOptions;
+  readonly #loop: KeyedLoop;
+  readonly #agentBuilder: AgentBuilder;
+  readonly #attempts = new Map<string, number>();
+
+  constructor(options: BuildsOptions) {
+    this.#options = options;
+    this.#agentBuilder = new AgentBuilder(options);
+    this.#loop = new KeyedLoop({
+      name: "builds",
+      log: options.log,
+      concurrency: 4,
+      turn: (spaceId, signal) => this.#turn(spaceId, signal),
+    });
+  }
+
+  /** Removes what a killed server's builds left behind, and runs those builds again under their ids. */
+  async begin(): Promise<void> {
+    const { driver, log, store } = this.#options;
+    for (const computer of await driver.list()) {
+      if (computer.kind !== "builder") continue;
+      log.info({ builder: computer.id }, "removing a builder that no build owns");
+      await driver.remove(computer.id, { volume: true });
+    }
+    for (const spaceId of await listSpacesToBuild(store.read)) this.#loop.wake(spaceId);
+  }
+
+  /** A space's builds have changed. */
+  wake(spaceId: string): void {
+    this.#loop.wake(spaceId);
+  }
+
+  /** The running build may have been cancelled: it is looked at now. */
+  interrupt(spaceId: string): void {
+    this.#loop.interrupt(spaceId);
+  }
+
+  /** Builds under way are run again by the next server. */
+  close(): Promise<void> {
+    return this.#loop.close();
+  }
+
+  async #turn(spaceId: string, signal: AbortSignal): Promise<Outcome> {
+    const { read } = this.#options.store;
+    const build =
+      (await findNewestBuild(read, spaceId, "building")) ?? (await findNewestBuild(read, spaceId, "pending"));
+    if (build === undefined) return "done";
+    if (build.cancel_requested) {
+      await this.#end(build, { status: "cancelled", error: build.error ?? "Cancelled" });
+      return { againAfterMs: 0 };
+    }
+    const wait = Date.parse(build.not_before) - Date.now();
+    if (build.status === "pending" && wait > 0) return { againAfterMs: wait };
+    const writer = new BuildLogWriter(this.#options.store, this.#options.wakeups, build.id);
+    try {
+      await this.#run(build, writer, signal);
+      this.#attempts.delete(build.id);
+    } catch (error) {
+      if (signal.aborted) return "done";
+      await this.#failed(build, error, writer);
+    } finally {
+      await writer.flush();
+    }
+    // Another one may have been asked for meanwhile.
+    return { againAfterMs: 0 };
+  }
+
+  async #run(build: StoredBuild, writer: BuildLogWriter, signal: AbortSignal): Promise<void> {
+    const { driver, store } = this.#options;
+    const space = await getSpaceById(store.read, build.space_id);
+    const agents = await listBuildableAgents(store.read, build.space_id);
+    const results: BuiltAgent[] = agents.map(({ name }) => pendingAgent(name));
+    await this.#change(build.id, { status: "building", started_at: build.started_at ?? now(), agents: results });
+    await writer.add(`build ${build.id} of space ${space.name}: ${agents.length} agents`);
+
+    const failure = await this.#agents(build, space, agents, results, writer, signal);
+    signal.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+
+    // Two agents may be of the same folder.
+    const keys = new Set(results.flatMap((agent) => agent.artifact_key ?? []));
+    const composition = { buildId: build.id, spaceName: space.name, spaceId: space.id, artifactKeys: [...keys] };
+    const image = await driver.composeBuild(composition, signal);
+    await writer.add(`completed: ${image}`);
+    await this.#end(build, { status: "completed", image_tag: image, agents: results });
+  }
+
+  /** Builds agents, some at the same time, up to the first failure. Throws nothing before all of them have ended. */
+  async #agents(
+    build: StoredBuild,
+    space: StoredSpace,
+    agents: readonly StoredAgent[],
+    results: BuiltAgent[],
+    writer: BuildLogWriter,
+    signal: AbortSignal,
+  ): Promise<{ readonly error: unknown } | undefined> {
+    const stop = new AbortController();
+    const all = AbortSignal.any([signal, stop.signal]);
+    const resolver = this.#agentBuilder.openResolver(space, (line) => writer.add(line), all);
+    const queue = [...agents.entries()];
+    let failure: { readonly error: unknown } | undefined;
+    const work = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined && !all.aborted; next = queue.shift()) {
+        const [index, agent] = next;
+        try {
+          results[index] = { ...pendingAgent(agent.name), status: "building" };
+          await this.#change(build.id, { agents: results });
+          results[index] = await this.#agent(build, space, agent, resolver, writer, all);
+          await this.#change(build.id, { agents: results });
+        } catch (error) {
+          // What ended only because another one failed, or the build was cancelled, says nothing of its own.
+          const cancelled = all.aborted;
+          results[index] = { ...pendingAgent(agent.name), ...(cancelled ? CANCELLED : failedAgent(error)) };
+          failure ??= { error };
+          stop.abort();
+        }
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: PARALLEL_AGENTS }, work));
+    } finally {
+      await resolver.close();
+    }
+    if (failure !== undefined) await this.#change(build.id, { agents: results });
+    return failure;
+  }
+
+  async #agent(
+    build: StoredBuild,
+    space: StoredSpace,
+    agent: StoredAgent,
+    resolver: SourceResolver,
+    writer: BuildLogWriter,
+    signal: AbortSignal,
+  ): Promise<BuiltAgent> {
+    const started = performance.now();
+    const result = await this.#agentBuilder.build({
+      agent,
+      space,
+      resolver,
+      builderId: randomUUIDv7(),
+      force: build.force_rebuild,
+      onLine: (line) => writer.add(`${agent.name} | ${line}`),
+      signal,
+    });
+    const seconds = Math.round((performance.now() - started) / 10) / 100;
+    await writer.add(`${agent.name} | ${result.cached ? "unchanged" : "built"} at ${result.commit} in ${seconds} s`);
+    return {
+      name: agent.name,
+      runtime: result.manifest.runtime,
+      commit: result.commit,
+      cached: result.cached,
+      status: "completed",
+      seconds,
+      error: null,
+      artifact_key: result.artifactKey,
+      manifest: result.manifest,
+    };
+  }
+
+  async #failed(build: StoredBuild, error: unknown, writer: BuildLogWriter): Promise<void> {
+    const attempts = (this.#attempts.get(build.id) ?? 0) + 1;
+    this.#attempts.set(build.id, attempts);
+    const expected = error instanceof BuildFailure || error instanceof RaworcError;
+    const again = !expected && !(error instanceof DriverError && !error.transient) && attempts < ATTEMPTS_MAX;
+    if (again) {
+      await writer.add(`${describe(error)} The build is tried again.`);
+      throw error;
+    }
+    this.#attempts.delete(build.id);
+    if (!expected) this.#options.log.error({ err: error, build: build.id }, "build failed");
+    const text = describe(error);
+    await writer.add(`failed: ${text}`);
+    await this.#end(build, { status: "failed", error: text });
+  }
+
+  async #end(build: StoredBuild, change: BuildChange): Promise<void> {
+    const current = await findBuild(this.#options.store.read, build.id);
+    const agents = (change.agents ?? current?.agents ?? []).map((agent) =>
+      agent.status === "pending" || agent.status === "building" ? { ...agent, status: "cancelled" as const } : agent,
+    );
+    await this.#change(build.id, { ...change, agents, completed_at: now() });
+  }
+
+  async #change(id: string, change: BuildChange): Promise<void> {
+    await this.#options.store.write((transaction) => updateBuild(transaction, id, change));
+    this.#options.wakeups.emit("build", id, undefined);
+  }
+}
+
+function pendingAgent(name: string): BuiltAgent {
+  const nothing = { runtime: null, commit: null, seconds: null, error: null, artifact_key: null, manifest: null };
+  return { name, ...nothing, cached: false, status: "pending" };
+}
+
+const CANCELLED = { status: "cancelled", error: null } as const;
+
+function failedAgent(error: unknown): Pick<BuiltAgent, "status" | "error"> {
+  return { status: "failed", error: describe(error) };
+}
+
+function describe(error: unknown): string {
+  if (error instanceof BuildFailure) return error.describe();
+  if (error instanceof RaworcError || error instanceof DriverError) return error.message;
+  return "The server failed while it built; its log says why.";
+}
+
+/**
+ * Records a request to build a space. A pending one is replaced and names the newer; changes of agents that come within a
+ * second join the pending one.
+ */
+export async function requestBuild(
+  transaction: Transaction,
+  spaceId: string,
+  request: { readonly forceRebuild: boolean; readonly gather: boolean },
+): Promise<StoredBuild> {
+  const pending = await findNewestBuild(transaction, spaceId, "pending");
+  if (pending !== undefined && request.gather && pending.not_before > pending.created_at) {
+    return updateBuild(transaction, pending.id, { not_before: later(GATHER_MS) });
+  }
+  const notBefore = request.gather ? later(GATHER_MS) : now();
+  const build = await insertBuild(transaction, { spaceId, forceRebuild: request.forceRebuild, notBefore });
+  if (pending !== undefined) {
+    const error = `Replaced by the newer build ${build.id}`;
+    await updateBuild(transaction, pending.id, { status: "cancelled", completed_at: now(), error });
+  }
+  return build;
+}
+
+/** Starts a build after a change of an agent, unless the space says otherwise. */
+export async function requestAutoBuild(transaction: Transaction, space: StoredSpace): Promise<StoredBuild | undefined> {
+  if (space.settings.auto_build === false) return undefined;
+  return requestBuild(transaction, space.id, { forceRebuild: false, gather: true });
+}
