@@ -1,0 +1,253 @@
+import { type ComputerSpec, DriverError } from "../driver.ts";
+import type { DriverOptions } from "../driver-options.ts";
+import type { ArtifactImages } from "./artifact-images.ts";
+import type { Computers, InspectedComputer } from "./computers.ts";
+import { containerConfig, type HostProgramFlags, limitsConfig } from "./container-config.ts";
+import { Created } from "./engine-answers.ts";
+import { type EngineClient, isStatus } from "./engine-client.ts";
+import type { EngineEvents } from "./engine-events.ts";
+import { askHealth, socketAppears } from "./host-ready.ts";
+import type { Names } from "./names.ts";
+import type { OpenNetwork } from "./open-network.ts";
+import { readContainerLog } from "./short-containers.ts";
+import type { SocketDirectories } from "./socket-directories.ts";
+import type { Volumes } from "./volumes.ts";
+
+const READY_TIMEOUT_MS = 60_000;
+const LOG_SHOWN = 1000;
+
+export interface ComputerStarterOptions extends Pick<DriverOptions, "egress" | "hostProgram" | "certificates"> {
+  readonly client: EngineClient;
+  readonly names: Names;
+  readonly sockets: SocketDirectories;
+  readonly volumes: Volumes;
+  readonly computers: Computers;
+  readonly events: EngineEvents;
+  readonly network: OpenNetwork;
+  readonly images: ArtifactImages;
+  readonly sessionImage: string;
+  readonly builderImage: string;
+  readonly flags: HostProgramFlags;
+}
+
+export interface StartedComputer {
+  readonly engineId: string;
+  readonly name: string;
+}
+
+/** How a computer gets out: by a network, by the control plane's proxy, or not at all. */
+type WayOut = "network" | "proxy" | "none";
+
+/** One start: what is made from a specification, and what it is made with. */
+interface Start {
+  readonly spec: ComputerSpec;
+  readonly signal: AbortSignal;
+  readonly name: string;
+  readonly wayOut: WayOut;
+  readonly shape: string;
+  readonly config: object;
+}
+
+/** Brings a computer from whatever state it is in to running and answering. A new one takes two calls of the engine. */
+export class ComputerStarter {
+  readonly #options: ComputerStarterOptions;
+
+  constructor(options: ComputerStarterOptions) {
+    this.#options = options;
+  }
+
+  async start(spec: ComputerSpec, signal: AbortSignal): Promise<StartedComputer> {
+    signal.throwIfAborted();
+    const { events, sockets } = this.#options;
+    await Promise.all([events.connected(signal), sockets.make(spec.id)]);
+    const start = this.#plan(spec, await this.#wayOut(spec), signal);
+    const engineId = await this.#create(start);
+    if (engineId !== undefined) return this.#run(start, engineId);
+    const found = await this.#options.computers.find(spec.id);
+    // It went between the two calls.
+    if (found === undefined) return this.start(spec, signal);
+    return this.#takeUp(start, found);
+  }
+
+  #plan(spec: ComputerSpec, wayOut: WayOut, signal: AbortSignal): Start {
+    const { names, sockets, volumes, sessionImage, builderImage, hostProgram } = this.#options;
+    const image = spec.kind === "builder" ? builderImage : (spec.build?.imageTag ?? sessionImage);
+    const made = containerConfig({
+      spec,
+      names,
+      image,
+      network: wayOut === "network" ? names.network : "none",
+      socketDirectory: sockets.path(spec.id),
+      hostDirectory: hostProgram.directory,
+      flags: this.#options.flags,
+      certificates: this.#options.certificates,
+      volumes: volumes.mounts({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb }),
+    });
+    return { spec, signal, wayOut, name: names.container(spec.kind, spec.id), ...made };
+  }
+
+  async #wayOut({ network }: ComputerSpec): Promise<WayOut> {
+    if (network.mode === "none") return "none";
+    if (network.mode === "allowlist") return "proxy";
+    return (await this.#options.network.ready()) ? "network" : "proxy";
+  }
+
+  /** The engine's id, or undefined where there is a container already. The files are prepared meanwhile. */
+  async #create(start: Start): Promise<string | undefined> {
+    const { spec } = start;
+    const prepared = this.#options.volumes.prepare({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb });
+    const [created] = await Promise.all([this.#createOrFind(start), prepared]);
+    return created;
+  }
+
+  async #createOrFind(start: Start): Promise<string | undefined> {
+    const { client } = this.#options;
+    const query = { name: start.name };
+    const call = {
+      method: "POST",
+      path: "/containers/create",
+      query,
+      body: start.config,
+      signal: start.signal,
+    } as const;
+    try {
+      return (await client.json(call, Created)).Id;
+    } catch (error) {
+      if (isStatus(error, 409)) return undefined;
+      if (!isStatus(error, 404)) throw error;
+      await this.#makeMissingImage(start, error);
+      return (await client.json(call, Created)).Id;
+    }
+  }
+
+  /** A build's image can be made from its artifacts again. */
+  async #makeMissingImage({ spec, signal }: Start, error: unknown): Promise<void> {
+    if (spec.build === null) {
+      const message = "The image of session computers is missing. Run scripts/build.sh.";
+      throw new DriverError(message, { cause: error, transient: false });
+    }
+    const { imageTag, buildId, artifactKeys } = spec.build;
+    for (const key of artifactKeys) {
+      if (await this.#options.images.has(key)) continue;
+      const message = `The image ${imageTag} is gone, and so is what it was made of. Build the space again.`;
+      throw new DriverError(message, { cause: error, transient: false });
+    }
+    await this.#options.images.makeBuild(imageTag, { buildId, artifactKeys, spaceId: spec.spaceId }, signal);
+  }
+
+  async #takeUp(start: Start, found: InspectedComputer): Promise<StartedComputer> {
+    const { client, computers, sockets } = this.#options;
+    const { spec, signal } = start;
+    const { engineId, name } = found;
+    const runs = found.status === "running" || found.status === "frozen";
+    const wayOut = found.networked ? "network" : spec.network.mode === "none" ? "none" : "proxy";
+    // On a network that isn't fenced any more nothing may run, whatever it does there.
+    const open = wayOut === "network" && start.wayOut !== "network";
+    if (runs && !open) {
+      await this.#openWayOut({ ...start, wayOut });
+      if (found.status === "frozen") {
+        await client.run({ method: "POST", path: `/containers/${engineId}/unpause`, signal }, [409]);
+      }
+      // A host that was started a moment ago may not answer yet.
+      await this.#ready(start, engineId, () => Promise.resolve());
+      return { engineId, name };
+    }
+    // Made otherwise than it would be now: by another version, from another image, with other limits. The files are in its
+    // volume, but for what a root installed.
+    if (open || (found.shape !== start.shape && !spec.root)) {
+      await computers.removeContainer(engineId);
+      const again = await this.#create(start);
+      if (again === undefined) return this.start(spec, signal);
+      return this.#run(start, again);
+    }
+    if (found.shape !== start.shape) {
+      const body = limitsConfig(spec.limits);
+      await client.run({ method: "POST", path: `/containers/${engineId}/update`, body, signal });
+    }
+    await sockets.make(spec.id);
+    return this.#run(start, engineId);
+  }
+
+  async #run(start: Start, engineId: string): Promise<StartedComputer> {
+    const { client, sockets } = this.#options;
+    await sockets.clear(start.spec.id);
+    await this.#openWayOut(start);
+    await this.#ready(start, engineId, async () => {
+      await client.run({ method: "POST", path: `/containers/${engineId}/start`, signal: start.signal }, [304]);
+    });
+    return { engineId, name: start.name };
+  }
+
+  async #openWayOut({ spec, wayOut }: Start): Promise<void> {
+    if (wayOut === "proxy") {
+      await this.#options.egress.serve(spec.id, this.#options.sockets.egressSocket(spec.id), spec.network);
+    }
+  }
+
+  /** Resolves when the host answers, rejects when the computer ends before. `begin` is done while the socket is watched. */
+  async #ready(start: Start, engineId: string, begin: () => Promise<void>): Promise<void> {
+    const { events, sockets } = this.#options;
+    const { spec, signal } = start;
+    const directory = sockets.path(spec.id);
+    const ended = new AbortController();
+    const late = AbortSignal.timeout(READY_TIMEOUT_MS);
+    let begun = false;
+    let doubt = false;
+    // Events come late: one of before the start may arrive after it, so what is there decides.
+    const look = (): void => {
+      doubt = true;
+      if (begun) this.#endIfNotRunning(spec.id, ended).catch(() => ended.abort());
+    };
+    const stop = events.listen({
+      onEvent: ({ id, action }) => {
+        if (id === spec.id && (action === "die" || action === "destroy")) look();
+      },
+      onGap: look,
+    });
+    const watched = AbortSignal.any([signal, ended.signal, late]);
+    try {
+      const appears = socketAppears(directory, watched);
+      appears.catch(() => undefined);
+      await begin();
+      begun = true;
+      if (doubt) look();
+      await appears;
+      await askHealth(directory, watched);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (ended.signal.aborted) throw await this.#endedEarly(spec, engineId);
+      if (late.aborted) throw await this.#late(engineId);
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  async #endIfNotRunning(id: string, ended: AbortController): Promise<void> {
+    const found = await this.#options.computers.find(id);
+    if (found === undefined || found.status === "stopped") ended.abort();
+  }
+
+  async #endedEarly(spec: ComputerSpec, engineId: string): Promise<DriverError> {
+    const found = await this.#options.computers.find(spec.id);
+    if (found?.outOfMemory === true) {
+      const message = `The computer needs more memory than its ${spec.limits.memory_mb} MB. Raise memory_mb.`;
+      return new DriverError(message, { transient: false });
+    }
+    const what = found === undefined ? "was removed" : `ended with exit code ${found.exitCode}`;
+    return new DriverError(`The computer ${what} before it was ready. ${await this.#said(engineId)}`, {
+      transient: true,
+    });
+  }
+
+  async #late(engineId: string): Promise<DriverError> {
+    const seconds = READY_TIMEOUT_MS / 1000;
+    const said = await this.#said(engineId);
+    return new DriverError(`The computer was not ready after ${seconds} s. ${said}`, { transient: true });
+  }
+
+  async #said(engineId: string): Promise<string> {
+    const said = await readContainerLog(this.#options.client, engineId).catch(() => "");
+    return said.trim() === "" ? "It said nothing." : `It said: ${said.trim().slice(-LOG_SHOWN)}`;
+  }
+}

@@ -1,0 +1,124 @@
+import { type ComputerKind, type ComputerStatus, DriverError } from "../driver.ts";
+import { InspectedContainer, InspectedVolume, ListedContainers, ListedVolumes } from "./engine-answers.ts";
+import type { EngineClient } from "./engine-client.ts";
+import type { Names } from "./names.ts";
+
+export interface FoundContainer {
+  readonly id: string;
+  readonly kind: ComputerKind;
+  /** The engine's own id. */
+  readonly engineId: string;
+  readonly name: string;
+  readonly status: ComputerStatus;
+}
+
+export interface InspectedComputer extends FoundContainer {
+  readonly shape: string | undefined;
+  /** Whether it has a network of the engine's. */
+  readonly networked: boolean;
+  readonly outOfMemory: boolean;
+  readonly exitCode: number;
+  /** Why the engine could not start it. */
+  readonly problem: string;
+}
+
+const KINDS: readonly ComputerKind[] = ["session", "builder"];
+
+/** This installation's containers and volumes as they are on the engine. What has a name of ours without our labels is refused. */
+export class Computers {
+  readonly #client: EngineClient;
+  readonly #names: Names;
+  readonly #shapeLabel: string;
+
+  constructor(client: EngineClient, names: Names, shapeLabel: string) {
+    this.#client = client;
+    this.#names = names;
+    this.#shapeLabel = shapeLabel;
+  }
+
+  async find(id: string): Promise<InspectedComputer | undefined> {
+    for (const kind of KINDS) {
+      const name = this.#names.container(kind, id);
+      const found = await this.#client.find({ method: "GET", path: `/containers/${name}/json` }, InspectedContainer);
+      if (found === undefined) continue;
+      if (!this.#names.owns(found.Config.Labels)) throw foreign(`container ${name}`);
+      return {
+        id,
+        kind,
+        engineId: found.Id,
+        name,
+        status: toStatus(found.State.Status),
+        shape: found.Config.Labels?.[this.#shapeLabel],
+        networked: found.HostConfig.NetworkMode !== "none",
+        outOfMemory: found.State.OOMKilled === true,
+        exitCode: found.State.ExitCode ?? 0,
+        problem: found.State.Error ?? "",
+      };
+    }
+    return undefined;
+  }
+
+  async list(): Promise<readonly FoundContainer[]> {
+    const query = { all: "1", filters: this.#names.filter() };
+    const listed = await this.#client.json({ method: "GET", path: "/containers/json", query }, ListedContainers);
+    return listed.flatMap(({ Id, Names: [name = ""], State, Labels }) => {
+      const computer = this.#names.computerOf(Labels);
+      if (computer === undefined) return [];
+      return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status: toStatus(State) }];
+    });
+  }
+
+  /** Name of the volume of an id, where there is one. */
+  async findVolume(id: string): Promise<{ readonly name: string; readonly kind: ComputerKind } | undefined> {
+    for (const kind of KINDS) {
+      const name = this.#names.volume(kind, id);
+      const found = await this.#client.find({ method: "GET", path: `/volumes/${name}` }, InspectedVolume);
+      if (found === undefined) continue;
+      if (!this.#names.owns(found.Labels)) throw foreign(`volume ${name}`);
+      return { name, kind };
+    }
+    return undefined;
+  }
+
+  async listVolumes(): Promise<readonly { readonly id: string; readonly kind: ComputerKind; readonly name: string }[]> {
+    const query = { filters: this.#names.filter() };
+    const { Volumes } = await this.#client.json({ method: "GET", path: "/volumes", query }, ListedVolumes);
+    return (Volumes ?? []).flatMap(({ Name, Labels }) => {
+      const computer = this.#names.computerOf(Labels);
+      return computer === undefined || Name !== this.#names.volume(computer.kind, computer.id)
+        ? []
+        : [{ ...computer, name: Name }];
+    });
+  }
+
+  /** Removes a container with what has no name of its own, and waits where another does so. */
+  async removeContainer(engineId: string): Promise<void> {
+    const path = `/containers/${engineId}`;
+    const status = await this.#client.run({ method: "DELETE", path, query: { force: "1", v: "1" } }, [404, 409]);
+    if (status !== 409) return;
+    await this.#client.run({ method: "POST", path: `${path}/wait`, query: { condition: "removed" } }, [404]);
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    await this.#client.run({ method: "DELETE", path: `/volumes/${name}` }, [404]);
+  }
+}
+
+function toStatus(state: string): ComputerStatus {
+  switch (state) {
+    case "created":
+      return "created";
+    case "running":
+    case "restarting":
+      return "running";
+    case "paused":
+      return "frozen";
+    default:
+      return "stopped";
+  }
+}
+
+function foreign(what: string): DriverError {
+  const message = `There is a Docker ${what} that Raworc did not make, or that another installation made. Remove or rename it.`;
+  return new DriverError(message, { transient: false });
+}

@@ -1,0 +1,364 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Limits } from "@raworc/contract";
+import { z } from "zod";
+import {
+  type ArtifactSource,
+  type BuildComposition,
+  type ComputerKind,
+  type ComputerNotice,
+  type ComputerSpec,
+  type DriverCapabilities,
+  type DriverCheck,
+  DriverError,
+  type ObservedComputer,
+  type RuntimeDriver,
+} from "../driver.ts";
+import type { DriverOptions } from "../driver-options.ts";
+import { ArtifactImages } from "./artifact-images.ts";
+import { ComputerStarter } from "./computer-starter.ts";
+import { Computers } from "./computers.ts";
+import { type HostProgramFlags, limitsConfig } from "./container-config.ts";
+import { EngineInfo, InspectedImage, ListedImages } from "./engine-answers.ts";
+import { EngineClient, isStatus } from "./engine-client.ts";
+import { EngineEvents } from "./engine-events.ts";
+import { FenceKeeper } from "./fence.ts";
+import { LABEL, Names } from "./names.ts";
+import { OpenNetwork } from "./open-network.ts";
+import { PlainVolumes } from "./plain-volumes.ts";
+import { ShortContainers } from "./short-containers.ts";
+import { SizedVolumes } from "./sized-volumes.ts";
+import { SocketDirectories } from "./socket-directories.ts";
+import type { Volumes } from "./volumes.ts";
+
+const Flags = z.object({ arguments: z.array(z.string()), environment: z.record(z.string(), z.string()) });
+const NO_FLAGS: HostProgramFlags = { arguments: [], environment: {} };
+const MILLISECONDS = 1000;
+
+export interface DockerDriverOptions extends DriverOptions {
+  /** Null where the engine is not reached by a Unix socket. */
+  readonly engineSocket: string | null;
+  readonly sessionImage: string;
+  /** Left out: beside the session image. */
+  readonly builderImage?: string;
+}
+
+/** Throws DriverError where the configuration can't work. An engine that does not answer now is told by check(). */
+export async function createDockerDriver(options: DockerDriverOptions): Promise<DockerDriver> {
+  if (options.engineSocket === null) {
+    const message =
+      "The Docker engine is reached by a Unix socket only. Set DOCKER_HOST to unix:///path, or leave it out.";
+    throw new DriverError(message, { transient: false });
+  }
+  const { log, dataDirectory, sessionImage } = options;
+  const names = new Names(options.instanceId);
+  const sockets = await SocketDirectories.open(dataDirectory);
+  const client = new EngineClient(options.engineSocket);
+  const shortContainers = new ShortContainers(client, names, sessionImage);
+  const sized = await SizedVolumes.open(join(dataDirectory, "docker", "volumes"), names);
+  if (sized.volumes === undefined) log.info({ reason: sized.problem }, "the disk limit of sessions is not enforced");
+  return new DockerDriver({
+    ...options,
+    client,
+    names,
+    sockets,
+    volumes: sized.volumes ?? new PlainVolumes(names, shortContainers),
+    shortContainers,
+    builderImage: options.builderImage ?? sessionImage.replace("session", "builder"),
+    flags: await readFlags(options.hostProgram.directory),
+    info: await readInfo(client),
+  });
+}
+
+interface DockerDriverParts extends DriverOptions {
+  readonly client: EngineClient;
+  readonly names: Names;
+  readonly sockets: SocketDirectories;
+  readonly volumes: Volumes;
+  readonly shortContainers: ShortContainers;
+  readonly sessionImage: string;
+  readonly builderImage: string;
+  readonly flags: HostProgramFlags;
+  readonly info: EngineInfo;
+}
+
+/** Computers as containers of a Docker engine on this machine. */
+export class DockerDriver implements RuntimeDriver {
+  readonly name = "docker";
+  readonly capabilities: DriverCapabilities;
+  readonly #parts: DockerDriverParts;
+  readonly #computers: Computers;
+  readonly #events: EngineEvents;
+  readonly #network: OpenNetwork;
+  readonly #images: ArtifactImages;
+  readonly #starter: ComputerStarter;
+  /** Kinds and engine's ids of containers that were seen, and are this installation's. */
+  readonly #seen = new Map<string, { readonly kind: ComputerKind; readonly engineId: string }>();
+
+  constructor(parts: DockerDriverParts) {
+    const { client, names, log, info, volumes, shortContainers } = parts;
+    this.#parts = parts;
+    this.#computers = new Computers(client, names, LABEL.shape);
+    this.#events = new EngineEvents(client, names, log);
+    const fence = new FenceKeeper({ names, mirrorHosts: parts.mirrorHosts, containers: shortContainers, log });
+    this.#network = new OpenNetwork({ client, names, fence, log });
+    this.#images = new ArtifactImages({ client, names, sessionImage: parts.sessionImage });
+    this.#starter = new ComputerStarter({
+      ...parts,
+      computers: this.#computers,
+      events: this.#events,
+      network: this.#network,
+      images: this.#images,
+    });
+    this.#events.listen({
+      onEvent: ({ id, action }) => {
+        if (action === "destroy") this.#seen.delete(id);
+      },
+      onGap: () => this.#network.doubt(),
+    });
+    this.capabilities = toCapabilities(info, volumes.limited);
+  }
+
+  /** How many calls the engine got from this driver. */
+  get engineCalls(): number {
+    return this.#parts.client.calls;
+  }
+
+  async check(): Promise<DriverCheck> {
+    const { client, sessionImage, builderImage } = this.#parts;
+    try {
+      const { Version } = await client.version();
+      for (const image of [sessionImage, builderImage]) {
+        const found = await client.find({ method: "GET", path: `/images/${image}/json` }, InspectedImage);
+        if (found === undefined) return { ok: false, detail: `The image ${image} is missing. Run scripts/build.sh.` };
+      }
+      return { ok: true, detail: `Docker ${Version}, limits by ${this.capabilities.limitsBy}` };
+    } catch (error) {
+      if (error instanceof DriverError) return { ok: false, detail: error.message };
+      return { ok: false, detail: "The Docker engine gave an answer that is not understood." };
+    }
+  }
+
+  async start(spec: ComputerSpec, signal: AbortSignal): Promise<ObservedComputer> {
+    const { engineId, name } = await this.#starter.start(spec, signal);
+    this.#seen.set(spec.id, { kind: spec.kind, engineId });
+    return {
+      id: spec.id,
+      kind: spec.kind,
+      status: "running",
+      containerId: name,
+      volumeId: this.#parts.names.volume(spec.kind, spec.id),
+      outOfMemory: false,
+    };
+  }
+
+  async stop(id: string, graceMs: number): Promise<void> {
+    const computer = await this.#computers.find(id);
+    if (computer === undefined) return;
+    const { client, egress, volumes } = this.#parts;
+    const path = `/containers/${computer.engineId}`;
+    if (computer.status === "frozen") await client.run({ method: "POST", path: `${path}/unpause` }, [404, 409]);
+    if (computer.status === "frozen" || computer.status === "running") {
+      // The engine asks process 1 by SIGTERM, which the host takes like a call for shutdown.
+      const query = { t: String(Math.ceil(graceMs / MILLISECONDS)) };
+      await client.run({ method: "POST", path: `${path}/stop`, query, long: true }, [304, 404]);
+    }
+    await egress.end(id);
+    await volumes.release(id);
+  }
+
+  async freeze(id: string): Promise<void> {
+    await this.#change(id, "pause", "frozen");
+  }
+
+  async thaw(id: string): Promise<void> {
+    await this.#change(id, "unpause", "running");
+  }
+
+  async copyVolume(fromId: string, toId: string, signal: AbortSignal): Promise<"reflink" | "copy"> {
+    try {
+      return await this.#parts.volumes.copy(fromId, toId, signal);
+    } catch (error) {
+      await this.remove(toId, { volume: true });
+      throw error;
+    }
+  }
+
+  async changeLimits(id: string, limits: Limits): Promise<void> {
+    const engineId = await this.#engineId(id);
+    const body = limitsConfig(limits);
+    await this.#parts.client.run({ method: "POST", path: `/containers/${engineId}/update`, body });
+  }
+
+  async remove(id: string, options: { readonly volume: boolean }): Promise<void> {
+    const { egress, sockets, volumes } = this.#parts;
+    const computer = await this.#computers.find(id);
+    if (computer !== undefined) await this.#computers.removeContainer(computer.engineId);
+    this.#seen.delete(id);
+    await egress.end(id);
+    await sockets.remove(id);
+    if (!options.volume) return volumes.release(id);
+    const volume = await this.#computers.findVolume(id);
+    if (volume !== undefined) await this.#computers.removeVolume(volume.name);
+    await volumes.remove(id);
+  }
+
+  async observe(id: string): Promise<ObservedComputer> {
+    const computer = await this.#computers.find(id);
+    if (computer !== undefined) {
+      this.#seen.set(id, computer);
+      const volumeId = this.#parts.names.volume(computer.kind, id);
+      const { kind, status, name, outOfMemory } = computer;
+      return { id, kind, status, containerId: name, volumeId, outOfMemory: status === "stopped" && outOfMemory };
+    }
+    const volume = await this.#computers.findVolume(id);
+    const { names, volumes } = this.#parts;
+    const volumeId = volume?.name ?? ((await volumes.has(id)) ? names.volume("session", id) : null);
+    return absent(id, volume?.kind ?? "session", volumeId);
+  }
+
+  async list(): Promise<readonly ObservedComputer[]> {
+    const { names, sockets, volumes } = this.#parts;
+    const [containers, engineVolumes, socketIds, volumeIds] = await Promise.all([
+      this.#computers.list(),
+      this.#computers.listVolumes(),
+      sockets.list(),
+      volumes.list(),
+    ]);
+    const found = new Map<string, ObservedComputer>();
+    for (const id of socketIds) found.set(id, absent(id, "session", null));
+    for (const id of volumeIds) found.set(id, absent(id, "session", names.volume("session", id)));
+    for (const { id, kind, name } of engineVolumes) found.set(id, absent(id, kind, name));
+    for (const { id, kind, status, name, engineId } of containers) {
+      this.#seen.set(id, { kind, engineId });
+      found.set(id, { ...absent(id, kind, names.volume(kind, id)), status, containerId: name });
+    }
+    return [...found.values()];
+  }
+
+  watch(onNotice: (notice: ComputerNotice) => void, signal: AbortSignal): void {
+    const lookAtAll = async (): Promise<void> => {
+      const ids = new Set([...this.#seen.keys(), ...(await this.#computers.list()).map(({ id }) => id)]);
+      for (const id of ids) onNotice({ id });
+    };
+    const stop = this.#events.listen({
+      onEvent: ({ id }) => onNotice({ id }),
+      onGap: () => {
+        lookAtAll().catch((error: unknown) => {
+          this.#parts.log.warn({ err: error }, "computers could not be listed; the next event tells");
+        });
+      },
+    });
+    signal.addEventListener("abort", stop);
+    this.#events.connected(signal).catch(() => undefined);
+    // Sessions that run on the network have been waiting for this server: their fence is looked at now.
+    this.#network.restore().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, "the fence of the open network could not be looked at");
+    });
+  }
+
+  socketDirectory(id: string): string {
+    return this.#parts.sockets.path(id);
+  }
+
+  hasArtifact(key: string): Promise<boolean> {
+    return this.#images.has(key);
+  }
+
+  async storeArtifact(key: string, source: ArtifactSource, signal: AbortSignal): Promise<void> {
+    const container = await this.#engineId(source.computerId);
+    await this.#images.store(key, { container, path: source.path }, signal);
+  }
+
+  removeArtifact(key: string): Promise<void> {
+    return this.#images.removeArtifact(key);
+  }
+
+  composeBuild(build: BuildComposition, signal: AbortSignal): Promise<string> {
+    return this.#images.compose(build, signal);
+  }
+
+  removeBuild(imageTag: string): Promise<void> {
+    return this.#images.removeImage(imageTag);
+  }
+
+  /** The same recipes of images make the same artifacts; other images are told apart by their content. */
+  async toolchain(): Promise<string> {
+    const { client, sessionImage, builderImage } = this.#parts;
+    const digests = [sessionImage, builderImage].map(async (image) => {
+      const found = await client.json({ method: "GET", path: `/images/${image}/json` }, InspectedImage);
+      return found.Config?.Labels?.[LABEL.recipe] ?? found.Id;
+    });
+    return createHash("sha256")
+      .update(JSON.stringify(await Promise.all(digests)))
+      .digest("hex");
+  }
+
+  async reset(): Promise<void> {
+    const { client, names } = this.#parts;
+    for (const { id } of await this.list()) await this.remove(id, { volume: true });
+    const query = { all: "1", filters: names.filter() };
+    for (const image of await client.json({ method: "GET", path: "/images/json", query }, ListedImages)) {
+      if (!names.owns(image.Labels)) continue;
+      for (const tag of image.RepoTags ?? []) await this.#images.removeImage(tag);
+    }
+    await this.#network.remove();
+  }
+
+  async close(): Promise<void> {
+    await this.#events.close();
+    this.#parts.client.close();
+  }
+
+  async #change(id: string, action: "pause" | "unpause", wanted: "frozen" | "running"): Promise<void> {
+    const engineId = await this.#engineId(id);
+    try {
+      await this.#parts.client.run({ method: "POST", path: `/containers/${engineId}/${action}` });
+    } catch (error) {
+      // Paused already, or not.
+      if (isStatus(error, 404)) this.#seen.delete(id);
+      if ((await this.#computers.find(id))?.status !== wanted) throw error;
+    }
+  }
+
+  async #engineId(id: string): Promise<string> {
+    const seen = this.#seen.get(id) ?? (await this.#computers.find(id));
+    if (seen !== undefined) return seen.engineId;
+    throw new DriverError(`There is no container of ${id}.`, { transient: false });
+  }
+}
+
+function absent(id: string, kind: ComputerKind, volumeId: string | null): ObservedComputer {
+  return { id, kind, status: "absent", containerId: null, volumeId, outOfMemory: false };
+}
+
+function toCapabilities(info: EngineInfo, diskLimited: boolean): DriverCapabilities {
+  const disk = diskLimited ? "a file system of its own size for each session" : "the disk has no limit";
+  return {
+    limits: {
+      cpus: info.CpuCfsQuota !== false,
+      memory_mb: info.MemoryLimit !== false,
+      pids: info.PidsLimit !== false,
+      disk_mb: diskLimited,
+    },
+    limitsBy: `cgroup v${info.CgroupVersion ?? "1"}, ${disk}`,
+    separateUids: true,
+  };
+}
+
+/** How Node.js is started for this host program, where it says. */
+async function readFlags(directory: string): Promise<HostProgramFlags> {
+  const text = await readFile(join(directory, "flags.json"), "utf8").catch(() => undefined);
+  return text === undefined ? NO_FLAGS : Flags.parse(JSON.parse(text));
+}
+
+/** What the engine can limit. An engine that does not answer now is found out by check(). */
+async function readInfo(client: EngineClient): Promise<EngineInfo> {
+  try {
+    return await client.json({ method: "GET", path: "/info" }, EngineInfo);
+  } catch (error) {
+    if (error instanceof DriverError) return {};
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+import { readFile } from "node:fs/promises";
+import type { Logger } from "pino";
+import { DriverError } from "../driver.ts";
+import { InspectedNetwork } from "./engine-answers.ts";
+import { type EngineClient, isStatus } from "./engine-client.ts";
+import type { FenceKeeper } from "./fence.ts";
+import { LABEL, type Names } from "./names.ts";
+
+const MTU_DEFAULT = 1500;
+/** What could not be done is not tried again at each start. */
+const RETRY_MS = 30_000;
+
+export interface OpenNetworkOptions {
+  readonly client: EngineClient;
+  readonly names: Names;
+  readonly fence: FenceKeeper;
+  readonly log: Logger;
+}
+
+/** The network of `open` computers: a bridge of this installation's own, behind the fence. */
+export class OpenNetwork {
+  readonly #options: OpenNetworkOptions;
+  #made: Promise<void> | undefined;
+  /** When it was last found that it can't be done. */
+  #failedAt = 0;
+
+  constructor(options: OpenNetworkOptions) {
+    this.#options = options;
+  }
+
+  /** Whether `open` computers may use the network now. Where the fence can't be set they may not. */
+  async ready(): Promise<boolean> {
+    const { fence, log } = this.#options;
+    if (Date.now() - this.#failedAt < RETRY_MS) return false;
+    try {
+      this.#made ??= this.#make();
+      await Promise.all([this.#made, fence.ensure()]);
+      return true;
+    } catch (error) {
+      this.#made = undefined;
+      if (!(error instanceof DriverError)) throw error;
+      this.#failedAt = Date.now();
+      const message = "open sessions get the egress proxy instead of a network: their network can't be made or fenced";
+      log.warn({ err: error }, message);
+      return false;
+    }
+  }
+
+  /** Where there is a network already, its fence is set before anything asks for it. */
+  async restore(): Promise<void> {
+    const { client, names } = this.#options;
+    const path = `/networks/${names.network}`;
+    if ((await client.find({ method: "GET", path }, InspectedNetwork)) !== undefined) await this.ready();
+  }
+
+  /** Network or rules may be gone: looks at the next use. */
+  doubt(): void {
+    this.#made = undefined;
+    this.#failedAt = 0;
+    this.#options.fence.doubt();
+  }
+
+  async remove(): Promise<void> {
+    const { client, names, fence } = this.#options;
+    this.#made = undefined;
+    const network = await client.find({ method: "GET", path: `/networks/${names.network}` }, InspectedNetwork);
+    if (network === undefined) return;
+    if (!names.owns(network.Labels)) return;
+    await client.run({ method: "DELETE", path: `/networks/${network.Id}` }, [404]);
+    await fence.remove();
+  }
+
+  async #make(): Promise<void> {
+    const { client, names } = this.#options;
+    const path = `/networks/${names.network}`;
+    const network = await client.find({ method: "GET", path }, InspectedNetwork);
+    if (network !== undefined) {
+      if (names.owns(network.Labels)) return;
+      const message = `The Docker network ${names.network} is not this installation's. Remove or rename it.`;
+      throw new DriverError(message, { transient: false });
+    }
+    try {
+      await client.run({ method: "POST", path: "/networks/create", body: await this.#config() });
+    } catch (error) {
+      // Another server of this installation was first.
+      if (!isStatus(error, 409) || (await client.find({ method: "GET", path }, InspectedNetwork)) === undefined)
+        throw error;
+    }
+  }
+
+  async #config(): Promise<object> {
+    const { names } = this.#options;
+    return {
+      Name: names.network,
+      Driver: "bridge",
+      CheckDuplicate: true,
+      EnableIPv6: false,
+      Labels: names.labels({ [LABEL.kind]: "network" }),
+      Options: {
+        "com.docker.network.bridge.name": names.bridge,
+        "com.docker.network.bridge.enable_icc": "false",
+        "com.docker.network.driver.mtu": String(await readMtu()),
+      },
+    };
+  }
+}
+
+/** What fits through the machine's way out. */
+async function readMtu(): Promise<number> {
+  const routes = await readFile("/proc/net/route", "utf8").catch(() => "");
+  const rows = routes.split("\n").map((line) => line.split("\t"));
+  const device = rows.find(([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000")?.[0];
+  const text = device === undefined ? "" : await readFile(`/sys/class/net/${device}/mtu`, "utf8").catch(() => "");
+  return Number(text) || MTU_DEFAULT;
+}

@@ -1,0 +1,207 @@
+import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { COMPUTER } from "@raworc/contract";
+import { DriverError } from "../driver.ts";
+import { bind, type EngineMount } from "./container-config.ts";
+import type { Names } from "./names.ts";
+import { LABEL } from "./names.ts";
+import { ProgramError, runProgram } from "./program.ts";
+import type { VolumeRequest, Volumes } from "./volumes.ts";
+
+const MIB = 1024 * 1024;
+const JOURNAL_MB = 16;
+const JOURNAL_SMALL_MB = 4;
+const SMALL_DISK_MB = 512;
+const PROBE_MB = 64;
+const IMAGE = "disk.img";
+const MOUNT = "mount";
+/** Folders at the top of each file system: what is `/session`, and where a builder's artifacts are. */
+const FILES = "files";
+const ARTIFACTS = "artifacts";
+/** Blocks that files give back are given back to the machine. */
+const MOUNT_OPTIONS = "loop,nosuid,nodev,noatime,discard";
+
+/**
+ * Each computer's files are an ext4 file system in a sparse file, as large as the computer's disk may be. Needs root on the
+ * engine's machine. The engine mounts a folder of it, which is not there while the file system isn't: nothing can be written
+ * beside it by mistake.
+ */
+export class SizedVolumes implements Volumes {
+  readonly limited = true;
+  readonly #directory: string;
+  readonly #names: Names;
+
+  private constructor(directory: string, names: Names) {
+    this.#directory = directory;
+    this.#names = names;
+  }
+
+  /** Undefined where this machine or user can't: says why. */
+  static async open(
+    directory: string,
+    names: Names,
+  ): Promise<{ readonly volumes?: SizedVolumes; readonly problem: string }> {
+    if (process.geteuid?.() !== 0) return { problem: "the server does not run as root" };
+    const volumes = new SizedVolumes(directory, names);
+    const trial = `.trial-${process.pid}`;
+    try {
+      await volumes.#makeTemplate();
+      await volumes.prepare({ id: trial, kind: "session", diskMb: PROBE_MB });
+      return { volumes, problem: "" };
+    } catch (error) {
+      if (error instanceof DriverError) return { problem: error.message };
+      throw error;
+    } finally {
+      await volumes.remove(trial);
+    }
+  }
+
+  mounts({ id, kind }: VolumeRequest): readonly EngineMount[] {
+    const labels = this.#names.labels({
+      [LABEL.kind]: kind,
+      [kind === "session" ? LABEL.session : LABEL.builder]: id,
+    });
+    const options = { type: "none", o: "bind", device: join(this.#mount(id), FILES) };
+    return [
+      {
+        Type: "volume",
+        Source: this.#names.volume(kind, id),
+        Target: COMPUTER.session,
+        VolumeOptions: { NoCopy: true, Labels: labels, DriverConfig: { Name: "local", Options: options } },
+      },
+      ...(kind === "builder" ? [bind(join(this.#mount(id), ARTIFACTS), COMPUTER.artifacts, false)] : []),
+    ];
+  }
+
+  async prepare({ id, diskMb }: VolumeRequest): Promise<void> {
+    await mkdir(this.#mount(id), { recursive: true, mode: 0o700 });
+    await this.#explained(async () => {
+      if (!(await exists(this.#image(id)))) await this.#format(id, diskMb);
+      if (!(await this.#isMounted(id))) {
+        await runProgram("mount", ["-t", "ext4", "-o", MOUNT_OPTIONS, this.#image(id), this.#mount(id)]);
+      }
+    });
+  }
+
+  async release(id: string): Promise<void> {
+    if (await this.#isMounted(id)) await this.#explained(() => runProgram("umount", [this.#mount(id)]));
+  }
+
+  has(id: string): Promise<boolean> {
+    return exists(this.#image(id));
+  }
+
+  async list(): Promise<readonly string[]> {
+    return (await readdir(this.#directory)).filter((name) => !name.startsWith("."));
+  }
+
+  /** The source's file system is quiet while it is copied, so the copy is one that was cleanly written. */
+  async copy(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy"> {
+    const mounted = await this.#isMounted(from);
+    const draft = `${this.#image(to)}.draft`;
+    await mkdir(this.#mount(to), { recursive: true, mode: 0o700 });
+    try {
+      if (mounted) await this.#explained(() => runProgram("fsfreeze", ["--freeze", this.#mount(from)]));
+      let how: "reflink" | "copy";
+      try {
+        how = await this.#copyImage(this.#image(from), draft, signal);
+      } finally {
+        if (mounted) await this.#explained(() => runProgram("fsfreeze", ["--unfreeze", this.#mount(from)]));
+      }
+      await rename(draft, this.#image(to));
+      return how;
+    } catch (error) {
+      await this.remove(to);
+      throw error;
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.release(id);
+    await rm(join(this.#directory, id), { recursive: true, force: true });
+  }
+
+  async #copyImage(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy"> {
+    try {
+      await runProgram("cp", ["--reflink=always", "--", from, to], { signal });
+      return "reflink";
+    } catch (error) {
+      if (!(error instanceof ProgramError)) throw error;
+      await this.#explained(() => runProgram("cp", ["--reflink=never", "--sparse=always", "--", from, to], { signal }));
+      return "copy";
+    }
+  }
+
+  async #format(id: string, diskMb: number): Promise<void> {
+    const draft = `${this.#image(id)}.draft`;
+    await rm(draft, { force: true });
+    await writeFile(draft, "", { mode: 0o600 });
+    await truncate(draft, diskMb * MIB);
+    const journal = diskMb < SMALL_DISK_MB ? JOURNAL_SMALL_MB : JOURNAL_MB;
+    await runProgram("mkfs.ext4", [
+      ...["-q", "-F", "-m", "0", "-J", `size=${journal}`, "-d", this.#template],
+      ...["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", draft],
+    ]);
+    await rename(draft, this.#image(id));
+  }
+
+  /** What a new file system holds: a session's folders, with the owners and modes that they have in the image too. */
+  async #makeTemplate(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    if (await exists(this.#template)) return;
+    const draft = await mkdtemp(join(this.#directory, ".draft-"));
+    const make = async (path: string, owner: number, mode: number): Promise<void> => {
+      await mkdir(join(draft, path));
+      await chown(join(draft, path), owner, owner);
+      await chmod(join(draft, path), mode);
+    };
+    const within = (path: string) => join(FILES, path.slice(COMPUTER.session.length));
+    const { hostUid, agentUid } = COMPUTER;
+    await make(FILES, hostUid, 0o1777);
+    await make(ARTIFACTS, agentUid, 0o755);
+    for (const path of [COMPUTER.workspace, COMPUTER.cache]) await make(within(path), agentUid, 0o755);
+    await make(within(COMPUTER.temporary), agentUid, 0o1777);
+    for (const path of [COMPUTER.agents, COMPUTER.logs]) await make(within(path), hostUid, 0o755);
+    await make(within(COMPUTER.state), hostUid, 0o700);
+    await chmod(draft, 0o755);
+    await rename(draft, this.#template).catch(async (error: unknown) => {
+      await rm(draft, { recursive: true, force: true });
+      // Another server of this installation was first.
+      if (!(await exists(this.#template))) throw error;
+    });
+  }
+
+  async #isMounted(id: string): Promise<boolean> {
+    const [mount, parent] = await Promise.all([stat(this.#mount(id)), stat(dirname(this.#mount(id)))]).catch(() => []);
+    return mount !== undefined && parent !== undefined && mount.dev !== parent.dev;
+  }
+
+  async #explained<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ProgramError)) throw error;
+      const message = `A computer's disk could not be made or changed (${error.message}). Is the machine's disk full, are loop devices there?`;
+      throw new DriverError(message, { cause: error, transient: true });
+    }
+  }
+
+  get #template(): string {
+    return join(this.#directory, ".template");
+  }
+
+  #image(id: string): string {
+    return join(this.#directory, id, IMAGE);
+  }
+
+  #mount(id: string): string {
+    return join(this.#directory, id, MOUNT);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

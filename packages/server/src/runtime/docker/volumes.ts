@@ -1,0 +1,26 @@
+import type { ComputerKind } from "../driver.ts";
+import type { EngineMount } from "./container-config.ts";
+
+export interface VolumeRequest {
+  readonly id: string;
+  readonly kind: ComputerKind;
+  readonly diskMb: number;
+}
+
+/** Where the files of computers are. Two ways: sized file systems, where this process may make them, or plain volumes. */
+export interface Volumes {
+  /** Whether a computer can't write more than its limit. */
+  readonly limited: boolean;
+  /** What a container mounts. Pure. */
+  mounts(request: VolumeRequest): readonly EngineMount[];
+  /** Before a container starts. May be repeated. */
+  prepare(request: VolumeRequest): Promise<void>;
+  /** After a container ended: lets go of what only a running one needs. */
+  release(id: string): Promise<void>;
+  /** Whether there is something of an id outside the engine, and all such ids. */
+  has(id: string): Promise<boolean>;
+  list(): Promise<readonly string[]>;
+  copy(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy">;
+  /** What there is outside the engine. Absent is fine. */
+  remove(id: string): Promise<void>;
+}
