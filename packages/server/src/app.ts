@@ -1,7 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
+import { listDefaultPasswords } from "./access/first-accounts.ts";
+import { openIdentity } from "./access/identity.ts";
 import { type Config, isLoopback, refuseDefaultPasswords } from "./config.ts";
+import { CallAudit } from "./http/call-audit.ts";
 import { checkHostNames } from "./http/host-names.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -19,6 +22,7 @@ import type { DriverChoice } from "./runtime/driver-choice.ts";
 import { EgressProxy } from "./runtime/egress.ts";
 import { ensureHostProgram } from "./runtime/host-program.ts";
 import { openDriver } from "./runtime/open-driver.ts";
+import { secretsOfSpace } from "./secrets/space-secrets.ts";
 import { loadKeys } from "./security/keys.ts";
 import { ensureInstance } from "./store/settings.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -90,11 +94,15 @@ async function compose(
 ): Promise<App> {
   await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
   const keys = await loadKeys(config);
-  const store = await openStore(config.database);
-  closers.push(() => store.close());
+  const plainStore = await openStore(config.database);
+  closers.push(() => plainStore.close());
 
-  const identity = await openIdentity(store, keys, config);
-  refuseDefaultPasswords(config.host, identity.defaultPasswords);
+  const identity = await openIdentity(plainStore, keys, config, log);
+  closers.push(() => identity.close());
+  const { access, audit, keyring, store } = identity;
+  if (!isLoopback(config.host)) {
+    refuseDefaultPasswords(config.host, await listDefaultPasswords(store.read, identity.passwords));
+  }
 
   const runtime = await openRuntime(config, store, log);
   closers.push(() => runtime.close());
@@ -104,7 +112,10 @@ async function compose(
   const { environment } = config.handedOn;
   const wakeups = new Wakeups();
   const sessionLog = new SessionLog(store, wakeups);
-  const environmentOf: EnvironmentOf = async () => environment;
+  const environmentOf: EnvironmentOf = async (spaceId) => ({
+    ...environment,
+    ...(await secretsOfSpace(store.read, keyring, spaceId)).environment,
+  });
   const pool = new WarmPool({ store, driver, log });
   const sessions = new Sessions({
     store,
@@ -130,7 +141,9 @@ async function compose(
 
   const http = createHttpServer({
     log,
-    authenticate: identity.authenticate,
+    authenticate: (token) => access.authenticate(token),
+    watch: (caller, mayGoOn, end) => access.watch(caller, mayGoOn, end),
+    audit: new CallAudit(audit, identity.refusals),
     checkAnswers: config.checkAnswers,
     trustedProxies: config.trustedProxies,
     crossOrigin: { origins: config.corsOrigins },
@@ -148,7 +161,12 @@ async function compose(
     pool,
     operator,
     runtime: driver,
+    access,
+    audit,
+    keyring,
     login: identity.login,
+    passwords: identity.passwords,
+    throttle: identity.throttle,
     allowLocalSources,
   });
   closers.push(() => http.api.drain(DRAIN_MS));

@@ -1,14 +1,4 @@
 import { RaworcError } from "@raworc/contract";
-import type { Principal } from "../domain/access.ts";
-
-/** Who calls, and with which token. */
-export interface Caller {
-  readonly principal: Principal;
-  readonly token: { readonly id: string; readonly expiresAt: string };
-}
-
-/** Throws `unauthenticated` for every token that is not good now. */
-export type Authenticate = (token: string) => Promise<Caller>;
 
 const TOKEN_MAX = 8192;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;

@@ -1,8 +1,9 @@
-import type { ROUTES, RouteName } from "@raworc/contract";
+import type { Resource, ROUTES, RouteName, Verb } from "@raworc/contract";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
+import type { Caller } from "../access/caller.ts";
+import type { AuditNote } from "../audit/audit-note.ts";
 import type { Target } from "../domain/access.ts";
-import type { Caller } from "./authentication.ts";
 
 type Definition<N extends RouteName> = (typeof ROUTES)[N];
 type Parsed<N extends RouteName, Part extends string> =
@@ -32,12 +33,27 @@ export interface Asked<N extends RouteName> {
 export interface Call<N extends RouteName> extends Asked<N> {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** Aborted when the client goes away or the server begins to stop. */
+  /**
+   * Aborted when the client goes away, the server begins to stop, or the caller may no longer make this call: his token was
+   * revoked, or his right taken away. Who uses it is watched.
+   */
   readonly signal: AbortSignal;
+  /** What the audit tells of this call. */
+  readonly note: AuditNote;
+  /**
+   * Writes the call's audit event now. For what must never happen untold and changes no record: reading secret values,
+   * running commands. Changes in the store carry their event by themselves.
+   */
+  readonly audited: () => Promise<void>;
+  /** Throws `precondition_failed` unless the object is what If-Match names; to be asked in the transaction that changes it. */
+  readonly ifMatch: (basis: unknown) => void;
 }
 
 /** A call on a route that asks for a token, and by whom. */
-export interface CallerCall<N extends RouteName> extends Call<N>, Caller {}
+export interface CallerCall<N extends RouteName> extends Call<N>, Caller {
+  /** Asks for one more right. Throws `forbidden` or `not_found`. */
+  readonly authorize: (verb: Verb, resource: Resource, target: Target) => void;
+}
 
 /** A call that was authorized on what `locate` found. */
 export interface GuardedCall<N extends RouteName, Location extends Target> extends CallerCall<N> {

@@ -1,4 +1,4 @@
-import type { LoginAnswer } from "@raworc/contract";
+import type { Identity } from "../access/identity.ts";
 import type { Builds } from "../operator/builds.ts";
 import type { Idle } from "../operator/idle.ts";
 import type { Messages } from "../operator/messages.ts";
@@ -11,7 +11,9 @@ import type { DriverCheck } from "../runtime/driver.ts";
 import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
-export interface Collaborators {
+export interface Collaborators
+  extends Pick<Identity, "access" | "audit" | "keyring" | "login" | "passwords" | "throttle"> {
+  /** The identity's: its changes carry their audit events. */
   readonly store: Store;
   readonly wakeups: Wakeups;
   readonly sessionLog: SessionLog;
@@ -23,8 +25,6 @@ export interface Collaborators {
   readonly idle: Pick<Idle, "changed">;
   readonly operator: { running(): boolean };
   readonly runtime: { check(): Promise<DriverCheck> };
-  /** Throws `bad_credentials` or `rate_limited`. */
-  readonly login: (user: string, password: string, address: string) => Promise<LoginAnswer>;
   /** Whether agents may come from paths of this machine. */
   readonly allowLocalSources: boolean;
 }

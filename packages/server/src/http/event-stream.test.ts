@@ -26,7 +26,7 @@ function start(source: Source): FastifyInstance {
     log: pino({ level: "silent" }),
     authenticate: async () => ({
       principal: { id: "1", name: "admin", bindings: [{ role: "admin", rules: RULES, spaceId: null }] },
-      token: { id: "t", expiresAt: "" },
+      token: { id: "t", kind: "login", expiresAt: "" },
     }),
   });
   const locate = () => ({ space: { id: "s", name: "s" }, name: SESSION, ownerId: "1" });

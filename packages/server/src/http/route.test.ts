@@ -38,7 +38,7 @@ function start(options: Partial<HttpServerOptions> = {}): FastifyInstance {
     authenticate: async (token) => {
       if (token === "bad") throw new RaworcError("unauthenticated", "The token is not good. Log in again.");
       const [role = "", spaceId] = token.split(".");
-      return { principal: principal(role, spaceId), token: { id: "token-1", expiresAt: TIME } };
+      return { principal: principal(role, spaceId), token: { id: "token-1", kind: "login", expiresAt: TIME } };
     },
     ...options,
   });

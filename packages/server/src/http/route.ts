@@ -1,21 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
-import { API_BASE, ROUTES, type Route, type RouteName } from "@raworc/contract";
+import { API_BASE, isRaworcError, ROUTES, type Route, type RouteName } from "@raworc/contract";
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from "fastify";
 import { z } from "zod";
-import { authorize, hiddenError, type Target } from "../domain/access.ts";
-import { bearerToken, type Caller } from "./authentication.ts";
+import type { Caller } from "../access/caller.ts";
+import type { AuditNote } from "../audit/audit-note.ts";
+import { allows, authorize, hiddenError, type Principal, type Target } from "../domain/access.ts";
+import { bearerToken } from "./authentication.ts";
 import {
   type Answer,
   type Asked,
   type Call,
+  type CallerCall,
   type GuardedCall,
   type GuardedRouteName,
   type OpenCall,
   type OpenRouteName,
   SENT,
 } from "./call.ts";
+import { auditedAs, describeTarget, noteOf } from "./call-audit.ts";
+import { checkIfMatch, etagOfText } from "./etag.ts";
 import { validationError } from "./problems.ts";
-import { requestSignal } from "./request-signal.ts";
+import { requestSignal, type WatchCaller } from "./request-signal.ts";
 
 export interface RouteOptions<N extends GuardedRouteName, Location extends Target> {
   /**
@@ -42,12 +47,15 @@ export function route<N extends GuardedRouteName, Location extends Target>(
 ): void {
   const { access } = definitionOf(name);
   if (typeof access === "string") throw new Error(`${name} needs no right; register it with openRoute`);
-  register(app, name, async (call) => {
+  register(app, name, async (call, standing) => {
     const caller = callerOf(call.request);
     const located = await options.locate(call, caller);
     if (located === undefined) throw hiddenError();
-    authorize(caller.principal, access.verb, access.resource, located);
-    return handler(withFields(call, { ...caller, located }) as GuardedCall<N, Location>);
+    describeTarget(call.note, located, call.params as object);
+    const ask = asking(caller, call.note);
+    ask(access.verb, access.resource, located);
+    standing.mayGoOn = (principal) => allows(principal, access.verb, access.resource, located);
+    return handler(withFields(call, { ...caller, authorize: ask, located }) as GuardedCall<N, Location>);
   });
 }
 
@@ -60,9 +68,23 @@ export function openRoute<N extends OpenRouteName>(
   const { access } = definitionOf(name);
   if (typeof access !== "string") throw new Error(`${name} needs a right; register it with route`);
   register(app, name, async (call) => {
-    const caller = access === "self" ? callerOf(call.request) : {};
-    return handler(withFields(call, caller) as OpenCall<N>);
+    if (access === "public") return handler(call as OpenCall<N>);
+    const caller = callerOf(call.request);
+    describeTarget(call.note, OUTSIDE_SPACES, call.params as object);
+    return handler(withFields(call, { ...caller, authorize: asking(caller, call.note) }) as OpenCall<N>);
   });
+}
+
+/** Authorizes, and notes a refusal as such, however it looks to the caller. */
+function asking(caller: Caller, note: AuditNote): CallerCall<RouteName>["authorize"] {
+  return (verb, resource, target) => {
+    try {
+      authorize(caller.principal, verb, resource, target);
+    } catch (error) {
+      note.refused = true;
+      throw error;
+    }
+  };
 }
 
 function definitionOf(name: RouteName): Route {
@@ -83,11 +105,27 @@ function withFields(call: object, fields: object): unknown {
 const PUBLIC_BODY_MAX = 64 * 1024;
 const NOTHING = z.strictObject({});
 
-function register<N extends RouteName>(app: FastifyInstance, name: N, run: (call: Call<N>) => Promise<unknown>): void {
+/** What a call that lasts goes on by. */
+interface Standing {
+  mayGoOn: (principal: Principal) => boolean;
+}
+
+type Run<N extends RouteName> = (call: Call<N>, standing: Standing) => Promise<unknown>;
+
+function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N>): void {
   const definition = definitionOf(name);
+  const words = auditedAs(name, definition);
+  const isChange = definition.method !== "GET" && definition.access !== "public";
   const methods: HTTPMethods[] = definition.method === "PUT" ? ["PUT", "PATCH"] : [definition.method];
   const authenticate = async (request: FastifyRequest): Promise<void> => {
-    request.caller = await app.api.authenticate(bearerToken(request.headers.authorization));
+    try {
+      request.caller = await app.api.authenticate(bearerToken(request.headers.authorization));
+    } catch (error) {
+      if (isRaworcError(error, "unauthenticated")) {
+        await app.api.audit?.unauthenticated(noteOf(words, request));
+      }
+      throw error;
+    }
   };
   app.route({
     method: methods,
@@ -95,10 +133,19 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: (call
     config: { guard: { route: name, access: definition.access } },
     ...(definition.access === "public" ? { bodyLimit: PUBLIC_BODY_MAX } : { onRequest: authenticate }),
     handler: async (request, reply) => {
+      const { audit } = app.api;
       reply.code(definition.status);
-      const answer = await run(readCall<N>(app, definition, request, reply));
-      if (answer === SENT) return reply;
-      return sendAnswer(app, name, reply, answer);
+      const note = noteOf(words, request);
+      const standing: Standing = { mayGoOn: () => true };
+      const work = () => run(readCall<N>(app, definition, request, reply, note, standing), standing);
+      try {
+        const answer = await (isChange && audit !== undefined ? audit.change(note, async () => work()) : work());
+        if (answer === SENT) return reply;
+        return sendAnswer(app, name, reply, answer);
+      } catch (error) {
+        if (definition.access !== "public") await audit?.failed(note, error, isChange);
+        throw error;
+      }
     },
   });
 }
@@ -108,12 +155,15 @@ function readCall<N extends RouteName>(
   definition: Route,
   request: FastifyRequest,
   reply: FastifyReply,
+  note: AuditNote,
+  standing: Standing,
 ): Call<N> {
   const params = (definition.params ?? NOTHING).safeParse(request.params);
   // A name or id that can't exist is nothing that anybody could find.
   if (!params.success) throw hiddenError();
   const query = parsePart(definition.query, request.query, "query");
   const body = parsePart(definition.body, request.body ?? (request.body === undefined ? {} : null), "body");
+  if (definition.method === "PUT") note.details = { fields: Object.keys(body as object) };
   let signal: AbortSignal | undefined;
   const call: unknown = {
     params: params.data,
@@ -121,12 +171,22 @@ function readCall<N extends RouteName>(
     body,
     request,
     reply,
+    note,
+    audited: async () => app.api.audit?.allowed(note),
+    ifMatch: (basis: unknown) => checkIfMatch(request.headers["if-match"], basis),
     get signal() {
-      signal ??= requestSignal(reply.raw, app.api.closing);
+      signal ??= requestSignal(reply.raw, app.api.closing, watcherOf(app, request, standing));
       return signal;
     },
   };
   return call as Call<N>;
+}
+
+function watcherOf(app: FastifyInstance, request: FastifyRequest, standing: Standing): WatchCaller | undefined {
+  const { watch } = app.api;
+  const { caller } = request;
+  if (watch === undefined || caller === null) return undefined;
+  return (end) => watch(caller, (principal) => standing.mayGoOn(principal), end);
 }
 
 function parsePart(schema: z.ZodType | undefined, input: unknown, origin: "query" | "body"): unknown {
@@ -139,6 +199,8 @@ function sendAnswer(app: FastifyInstance, name: RouteName, reply: FastifyReply, 
   if (answer === undefined) return reply.send();
   const text = JSON.stringify(answer);
   if (app.api.checkAnswers) checkAnswer(name, definitionOf(name), text);
+  // A handler has set another one where an answer says more than the object does.
+  if (!Array.isArray(answer) && !reply.hasHeader("etag")) reply.header("etag", etagOfText(text));
   return reply.type("application/json; charset=utf-8").send(text);
 }
 

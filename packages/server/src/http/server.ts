@@ -10,8 +10,10 @@ import Fastify, {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
+import type { Authenticator } from "../access/authenticator.ts";
+import type { Authenticate, Caller } from "../access/caller.ts";
 import { logAnswers } from "./access-log.ts";
-import type { Authenticate, Caller } from "./authentication.ts";
+import type { CallAudit } from "./call-audit.ts";
 import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
 import type { Guard, RegisteredRoute } from "./guard.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -35,6 +37,10 @@ declare module "fastify" {
 export interface HttpServerOptions {
   readonly log: Logger;
   readonly authenticate: Authenticate;
+  /** Ends calls that last when their caller may no longer make them. */
+  readonly watch?: Authenticator["watch"];
+  /** Tells of changes and refusals; left out in tests of something else. */
+  readonly audit?: CallAudit;
   /** Checks each answer against the contract; for development and tests. */
   readonly checkAnswers?: boolean;
   /** Addresses and networks of proxies whose forwarded addresses count. */
@@ -45,6 +51,8 @@ export interface HttpServerOptions {
 /** What the routes of one server share. */
 export interface Api {
   readonly authenticate: Authenticate;
+  readonly watch: Authenticator["watch"] | undefined;
+  readonly audit: CallAudit | undefined;
   readonly checkAnswers: boolean;
   readonly heartbeat: Heartbeat;
   /** Aborted when the server begins to stop: streams end by it. */
@@ -128,6 +136,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   };
   const api: Api = {
     authenticate: options.authenticate,
+    watch: options.watch,
+    audit: options.audit,
     checkAnswers: options.checkAnswers ?? false,
     heartbeat,
     closing: closing.signal,

@@ -41,7 +41,7 @@ test("given keys are used, and nothing is made for them", async () => {
   const jwtSecret = randomBytes(40);
   const encryptionKey = randomBytes(32);
   const keys = await loadKeys({ dataDirectory, jwtSecret, encryptionKey });
-  expect(keys).toEqual({ signing: jwtSecret, encryption: encryptionKeyOf(encryptionKey) });
+  expect(keys).toEqual({ ownsEncryption: false, signing: jwtSecret, encryption: encryptionKeyOf(encryptionKey) });
   expect(readdirSync(dataDirectory)).toEqual([]);
 });
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** A key that secrets are encrypted with; its id is stored beside each. */
@@ -11,6 +11,8 @@ export interface EncryptionKey {
 export interface Keys {
   readonly signing: Uint8Array;
   readonly encryption: EncryptionKey;
+  /** Whether the encryption key is kept in the data directory, and not given from outside. */
+  readonly ownsEncryption: boolean;
 }
 
 export interface KeySources {
@@ -46,11 +48,44 @@ export function encryptionKeyOf(bytes: Uint8Array): EncryptionKey {
  * servers may start at once on one directory and get the same keys. Throws KeyError.
  */
 export async function loadKeys(sources: KeySources): Promise<Keys> {
-  const directory = join(sources.dataDirectory, "keys");
-  const signing = sources.jwtSecret ?? (await ensureKey(join(directory, "signing.key")));
+  const { dataDirectory } = sources;
+  const signing = sources.jwtSecret ?? (await ensureKey(keyPath(dataDirectory, "signing")));
   const given = sources.encryptionKey ?? (await readGivenKey(sources.encryptionKeyFile));
-  const encryption = given ?? (await ensureKey(join(directory, "encryption.key")));
-  return { signing, encryption: encryptionKeyOf(encryption) };
+  const encryption = given ?? (await ensureKey(keyPath(dataDirectory, "encryption")));
+  return { signing, encryption: encryptionKeyOf(encryption), ownsEncryption: given === undefined };
+}
+
+/** `encryption-next` is there while a rotation is under way, and takes the place of `encryption` at its end. */
+function keyPath(dataDirectory: string, name: "signing" | "encryption" | "encryption-next"): string {
+  return join(dataDirectory, "keys", `${name}.key`);
+}
+
+/** The encryption key with this id, if the data directory has it. Throws KeyError. */
+export async function findKeyFile(dataDirectory: string, id: string): Promise<EncryptionKey | undefined> {
+  for (const name of ["encryption-next", "encryption"] as const) {
+    const bytes = await readOwnKey(keyPath(dataDirectory, name));
+    const key = bytes === undefined ? undefined : encryptionKeyOf(bytes);
+    if (key?.id === id) return key;
+  }
+  return undefined;
+}
+
+/** The key that a rotation goes to: the one that a rotation which was cut short has made, else a new one. Throws KeyError. */
+export async function ensureNextKey(dataDirectory: string): Promise<EncryptionKey> {
+  return encryptionKeyOf(await ensureKey(keyPath(dataDirectory, "encryption-next")));
+}
+
+/** Ends a rotation: the older key is gone. Throws KeyError. */
+export async function promoteNextKey(dataDirectory: string): Promise<void> {
+  const path = keyPath(dataDirectory, "encryption");
+  try {
+    await rename(keyPath(dataDirectory, "encryption-next"), path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw new KeyError(`The new key can't take the place of ${path}. Check that this user may write there.`, {
+      cause: error,
+    });
+  }
 }
 
 async function readGivenKey(path: string | undefined): Promise<Uint8Array | undefined> {

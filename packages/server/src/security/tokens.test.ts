@@ -14,6 +14,7 @@ async function forge(
   const claims: Record<string, unknown> = {
     sub: "account",
     jti: "token",
+    gen: 3,
     iss: "raworc",
     aud: "raworc-api",
     iat: START / 1000,
@@ -29,16 +30,17 @@ async function forge(
 const tokens = (now = START) => new Tokens({ secret: SECRET, now: () => now });
 
 test("an issued token tells who, until when, and for which space", async () => {
-  const issued = await tokens().issue({ accountId: "account", spaceId: "space" });
+  const issued = await tokens().issue({ accountId: "account", generation: 3, spaceId: "space" });
   expect(issued.expiresAt).toBe("2026-01-02T00:00:00.123Z");
   expect(await tokens().verify(issued.token)).toEqual({
     id: issued.id,
     accountId: "account",
+    generation: 3,
     spaceId: "space",
     issuedAt: "2026-01-01T00:00:00.123Z",
     expiresAt: "2026-01-02T00:00:00.123Z",
   });
-  const other = await tokens().issue({ accountId: "account" });
+  const other = await tokens().issue({ accountId: "account", generation: 0 });
   expect(other.id).not.toBe(issued.id);
   expect((await tokens().verify(other.token)).spaceId).toBeUndefined();
 });
@@ -60,6 +62,8 @@ test.each([
   ["another algorithm of the same family", { header: { alg: "HS512" }, secret: Buffer.concat([SECRET, SECRET]) }],
   ["another type", { header: { typ: "other" } }],
   ["a space that is no text", { claims: { space: 1 } }],
+  ["no generation", { drop: "gen" }],
+  ["a generation that is no number", { claims: { gen: "3" } }],
 ])("a token with %s is refused", async (_, change) => {
   await expect(tokens().verify(await forge(change))).rejects.toMatchObject({ code: "unauthenticated" });
 });
@@ -78,7 +82,7 @@ test("tokens without a signature, of a key pair, cut or no tokens at all are ref
 test("a token ends in its time, also one that was seen before", async () => {
   let now = START;
   const steered = new Tokens({ secret: SECRET, now: () => now });
-  const { token } = await steered.issue({ accountId: "account" });
+  const { token } = await steered.issue({ accountId: "account", generation: 0 });
   await steered.verify(token);
   now = START + 24 * HOURS - 1000;
   await steered.verify(token);

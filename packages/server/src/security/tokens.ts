@@ -5,6 +5,8 @@ import { errors, jwtVerify, SignJWT } from "jose";
 export interface TokenClaims {
   readonly id: string;
   readonly accountId: string;
+  /** The account's generation of tokens that it belongs to. */
+  readonly generation: number;
   /** Internal id of the space that the token is limited to. */
   readonly spaceId: string | undefined;
   /** RFC 3339 with milliseconds, as are all times here. */
@@ -43,17 +45,22 @@ export class Tokens {
     this.#now = options.now ?? Date.now;
   }
 
-  async issue(subject: { readonly accountId: string; readonly spaceId?: string | undefined }): Promise<IssuedToken> {
+  async issue(subject: {
+    readonly accountId: string;
+    readonly generation: number;
+    readonly spaceId?: string | undefined;
+  }): Promise<IssuedToken> {
     const issued = this.#now();
     const claims: TokenClaims = {
       id: randomUUIDv7(),
       accountId: subject.accountId,
+      generation: subject.generation,
       spaceId: subject.spaceId,
       issuedAt: new Date(issued).toISOString(),
       expiresAt: new Date(issued + LIFETIME_MS).toISOString(),
     };
-    // Milliseconds count: a token made in the same second as a change of the password must be told from an older one.
-    const token = await new SignJWT(subject.spaceId === undefined ? {} : { space: subject.spaceId })
+    const own = { gen: claims.generation, ...(subject.spaceId === undefined ? {} : { space: subject.spaceId }) };
+    const token = await new SignJWT(own)
       .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
       .setSubject(subject.accountId)
       .setJti(claims.id)
@@ -88,13 +95,21 @@ export class Tokens {
         issuer: ISSUER,
         audience: AUDIENCE,
         typ: "JWT",
-        requiredClaims: ["sub", "jti", "iat", "exp"],
+        requiredClaims: ["sub", "jti", "iat", "exp", "gen"],
         currentDate: new Date(this.#now()),
       });
-      const { sub, jti, iat, exp, space } = payload;
+      const { sub, jti, iat, exp, gen, space } = payload;
       const isWhole = sub !== undefined && jti !== undefined && iat !== undefined && exp !== undefined;
-      if (!isWhole || (space !== undefined && typeof space !== "string")) throw new errors.JWTInvalid("claims");
-      return { id: jti, accountId: sub, spaceId: space, issuedAt: time(iat), expiresAt: time(exp) };
+      const fits = typeof gen === "number" && (space === undefined || typeof space === "string");
+      if (!isWhole || !fits) throw new errors.JWTInvalid("claims");
+      return {
+        id: jti,
+        accountId: sub,
+        generation: gen,
+        spaceId: space,
+        issuedAt: time(iat),
+        expiresAt: time(exp),
+      };
     } catch (error) {
       const isLate = error instanceof errors.JWTExpired;
       const detail = isLate ? "The token has expired. Log in again." : "The token is not valid here. Log in again.";
