@@ -1,1 +1,2 @@
-export {};
+export { Context } from "./context.ts";
+export { createProgram, runProgram } from "./program.ts";

@@ -1,0 +1,141 @@
+import { watch } from "node:fs";
+import { open } from "node:fs/promises";
+import { asProblem, type Client } from "@raworc/client";
+import { DEFAULT_SPACE } from "@raworc/contract";
+import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
+import type { Context } from "../../context.ts";
+import { CommandFailure, UsageFailure } from "../../failure.ts";
+import { formatLogLine, readTail } from "../../log-lines.ts";
+import { textLines } from "../../text-lines.ts";
+
+export interface LogsOptions {
+  readonly follow?: boolean;
+  readonly lines: number;
+  readonly space: string;
+}
+
+export function logsCommand(context: Context): Command {
+  const command = createCommand(context, "logs")
+    .summary("logs of the server, a session, a build or an agent")
+    .description("Shows a log. The server's is that of this machine; a build without an id is the newest of the space.")
+    .argument("[of]", "server, session, build or agent", "server")
+    .argument("[name]", "id of the session or build, name of the agent")
+    .option("-f, --follow", "go on with what comes")
+    .option("-n, --lines <count>", "the last lines of the server's or an agent's log", wholeNumber(1, 100_000), 100)
+    .option("-s, --space <space>", "space of the build or agent", DEFAULT_SPACE)
+    .action((of: string, name: string | undefined, options: LogsOptions) => runLogs(context, of, name, options));
+  return withExamples(context, command, [
+    "raworc logs server -f",
+    "raworc logs build",
+    "raworc logs build $ID -s team-a -f",
+    "raworc logs session $ID",
+  ]);
+}
+
+export async function runLogs(
+  context: Context,
+  of: string,
+  given: string | undefined,
+  options: LogsOptions,
+): Promise<void> {
+  const [kind = "", inName] = of.split("/", 2);
+  const name = inName ?? given;
+  if (kind === "server" || kind === "operator") return showServerLog(context, options);
+  if (!["session", "build", "agent"].includes(kind)) {
+    throw new UsageFailure(`There is no log of ${JSON.stringify(of)}.`, ["use server, session, build or agent"]);
+  }
+  if (kind === "build") return showBuildLog(context, await context.client(), name, options);
+  if (name === undefined) throw new UsageFailure(`Say which ${kind}.`, [`raworc get ${kind}s lists them`]);
+  const client = await context.client();
+  const follow = options.follow === true ? "follow=true" : "";
+  const path =
+    kind === "session"
+      ? `sessions/${encodeURIComponent(name)}/logs?${follow}`
+      : `spaces/${encodeURIComponent(options.space)}/agents/${encodeURIComponent(name)}/logs?lines=${options.lines}&${follow}`;
+  return showAnswer(context, client, path);
+}
+
+async function showServerLog(context: Context, options: LogsOptions): Promise<void> {
+  const { logPath } = context.localServer;
+  const { out } = context.streams;
+  const show = (line: string): void => out.line(out.isTerminal ? formatLogLine(line, out) : line);
+  const tail = await readTail(logPath, options.lines).catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      throw new CommandFailure(`There is no log at ${logPath}.`, [
+        "the server writes it when it is started: raworc start",
+      ]);
+    }
+    throw error;
+  });
+  for (const line of tail.lines) show(line);
+  if (options.follow === true) await followFile(logPath, tail.end, show);
+}
+
+/** Shows lines as they are appended. The system says when the file has changed. */
+async function followFile(path: string, from: number, show: (line: string) => void): Promise<void> {
+  const file = await open(path, "r");
+  let at = from;
+  let rest = "";
+  const readOn = async (): Promise<void> => {
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(65_536), 0, 65_536, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      const lines = (rest + buffer.toString("utf8", 0, bytesRead)).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) show(line);
+    }
+  };
+  try {
+    let wake: (() => void) | undefined;
+    let changed = true;
+    const watcher = watch(path, () => {
+      changed = true;
+      wake?.();
+    });
+    try {
+      for (;;) {
+        if (!changed)
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        changed = false;
+        await readOn();
+      }
+    } finally {
+      watcher.close();
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function showBuildLog(
+  context: Context,
+  client: Client,
+  name: string | undefined,
+  options: LogsOptions,
+): Promise<void> {
+  const { space } = options;
+  const id = name ?? (await client.call("builds.latest", { params: { space } })).build_id;
+  if (options.follow !== true) {
+    await showAnswer(context, client, `spaces/${encodeURIComponent(space)}/build/${encodeURIComponent(id)}/logs`);
+    return;
+  }
+  for await (const { line } of client.buildLog(space, id)) context.streams.out.foreign(`${line}\n`);
+  const build = await client.call("builds.get", { params: { space, build_id: id } });
+  if (build.status !== "completed") {
+    throw new CommandFailure(`The build is ${build.status}.`, (build.error ?? "").trimEnd().split("\n"));
+  }
+}
+
+/** Shows a text as it comes. Whether the server has such a log is its own word. */
+async function showAnswer(context: Context, client: Client, path: string): Promise<void> {
+  const response = await client.raw(path, { headers: { accept: "text/plain, application/json" } });
+  if (!response.ok) {
+    const problem = asProblem(await response.text());
+    throw new CommandFailure(problem?.detail ?? `The server answered ${response.status}.`);
+  }
+  if (response.body === null) return;
+  for await (const line of textLines(response.body)) context.streams.out.foreign(`${line}\n`);
+}

@@ -1,0 +1,38 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type Command, createCommand, withExamples } from "../../command.ts";
+import { type Context, normalizeServer } from "../../context.ts";
+import { CommandFailure } from "../../failure.ts";
+import { confirm } from "../../question.ts";
+import { runServerCommand } from "../../server-process.ts";
+import { stopServer } from "./stop.ts";
+
+export interface ResetOptions {
+  readonly yes?: boolean;
+}
+
+export function resetCommand(context: Context): Command {
+  const command = createCommand(context, "reset")
+    .summary("remove everything that Raworc made")
+    .description(
+      "Stops the control plane and removes everything that this installation made: sessions with their files, builds, " +
+        "accounts, keys, the database and logs. Nothing that others made is touched.",
+    )
+    .option("-y, --yes", "don't ask")
+    .action((options: ResetOptions) => runReset(context, options));
+  return withExamples(context, command, ["raworc reset", "raworc reset --yes"]);
+}
+
+export async function runReset(context: Context, options: ResetOptions): Promise<void> {
+  const { config, localServer, logins, streams } = context;
+  await confirm(context, `Remove all sessions, builds, accounts and keys of ${config.home}?`, options);
+  const last = await localServer.last();
+  const running = await localServer.running();
+  if (running !== undefined) await stopServer(context, running);
+  const code = await runServerCommand(config, "reset", last?.overrides ?? {});
+  if (code !== 0) throw new CommandFailure("Not everything could be removed; see above.", ["try again: raworc reset"]);
+  if (last !== undefined) await logins.remove(normalizeServer(last.url));
+  await localServer.forget();
+  await rm(dirname(localServer.logPath), { recursive: true, force: true });
+  streams.out.line(`${streams.out.paint("green", "✓")} Everything is removed. Begin anew with: raworc start`);
+}
