@@ -1,4 +1,4 @@
-import type { SessionEvent } from "@raworc/contract";
+import { isRaworcError, type SessionEvent } from "@raworc/contract";
 import { appendEvents, listEvents, type NewEvent } from "../store/events.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import type { Wakeups } from "./wakeups.ts";
@@ -23,15 +23,24 @@ export class SessionLog {
   /** One transaction of records and events. Listeners hear of the events after the commit, in the order of commits. */
   async write<T>(work: (transaction: Transaction, append: Append) => Promise<T>): Promise<T> {
     const written: { sessionId: string; events: readonly SessionEvent[] }[] = [];
-    const result = await this.#store.write((transaction) =>
-      work(transaction, async (sessionId, events) => {
-        const appended = await appendEvents(transaction, sessionId, events);
-        written.push({ sessionId, events: appended });
-        return appended;
-      }),
-    );
-    for (const { sessionId, events } of written) this.#wakeups.emit("events", sessionId, events);
-    return result;
+    try {
+      const result = await this.#store.write((transaction) => {
+        // What an attempt before this one has appended was rolled back with it.
+        written.length = 0;
+        return work(transaction, async (sessionId, events) => {
+          const appended = await appendEvents(transaction, sessionId, events);
+          written.push({ sessionId, events: appended });
+          return appended;
+        });
+      });
+      for (const { sessionId, events } of written) this.#wakeups.emit("events", sessionId, events);
+      return result;
+    } catch (error) {
+      // The database may have committed and then been lost: those who wait look for themselves.
+      const unsure = isRaworcError(error, "not_ready");
+      if (unsure) for (const { sessionId } of written) this.#wakeups.emit("events", sessionId, undefined);
+      throw error;
+    }
   }
 
   /** All events after `after`, then each new one as it is committed: gap-free, once each. Ends only with the signal. */
@@ -41,7 +50,7 @@ export class SessionLog {
     let behind = true;
     let wake: (() => void) | undefined;
     const stop = this.#wakeups.on("events", sessionId, (events) => {
-      if (queue.length + events.length > QUEUE_MAX) {
+      if (events === undefined || queue.length + events.length > QUEUE_MAX) {
         queue = [];
         behind = true;
       } else if (!behind) queue.push(...events);

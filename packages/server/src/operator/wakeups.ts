@@ -2,20 +2,32 @@ import type { SessionEvent } from "@raworc/contract";
 
 /** What can be waited for, and what comes with the call. A wake-up carries no truth but committed events. */
 export interface WakeupTopics {
-  /** By session id: events that are committed. */
-  readonly events: readonly SessionEvent[];
+  /** By session id: events that are committed; none are given when another server has written them. */
+  readonly events: readonly SessionEvent[] | undefined;
   /** By build id: its record or its log has changed. */
   readonly build: undefined;
+  /** By session id: its record or its messages have changed, and whoever drives it looks again. */
+  readonly session: undefined;
+  /** By space id: its builds have changed, and whoever runs them looks again. */
+  readonly builds: undefined;
 }
+
+export type WakeupTopic = keyof WakeupTopics;
 
 type Listener<T> = (payload: T) => void;
 
-/** Calls who waits for a change, in the same tick, in this process. */
+/**
+ * Calls who waits for a change, in the same tick, in this process. Where several servers share the store, a relay carries
+ * each call to the others too, without its payload.
+ */
 export class Wakeups {
   readonly #listeners = new Map<string, Set<Listener<never>>>();
+  readonly #watchers = new Map<WakeupTopic, Set<(key: string) => void>>();
+  readonly #missListeners = new Set<() => void>();
+  #relay: ((topic: WakeupTopic, key: string) => void) | undefined;
 
   /** Gives back how to stop listening. */
-  on<T extends keyof WakeupTopics>(topic: T, key: string, listener: Listener<WakeupTopics[T]>): () => void {
+  on<T extends WakeupTopic>(topic: T, key: string, listener: Listener<WakeupTopics[T]>): () => void {
     const name = `${topic} ${key}`;
     const listeners = this.#listeners.get(name) ?? new Set();
     listeners.add(listener);
@@ -26,9 +38,47 @@ export class Wakeups {
     };
   }
 
-  emit<T extends keyof WakeupTopics>(topic: T, key: string, payload: WakeupTopics[T]): void {
+  /** Hears of every key of a topic. Gives back how to stop listening. */
+  watch(topic: WakeupTopic, watcher: (key: string) => void): () => void {
+    const watchers = this.#watchers.get(topic) ?? new Set();
+    watchers.add(watcher);
+    this.#watchers.set(topic, watchers);
+    return () => watchers.delete(watcher);
+  }
+
+  emit<T extends WakeupTopic>(topic: T, key: string, payload: WakeupTopics[T]): void {
+    this.#call(topic, key, payload);
+    this.#relay?.(topic, key);
+  }
+
+  /** A call of another server. */
+  receive(topic: WakeupTopic, key: string): void {
+    this.#call(topic, key, undefined);
+  }
+
+  /** Hears that calls of other servers may have been missed, so that their keys are looked for. */
+  onMiss(listener: () => void): void {
+    this.#missListeners.add(listener);
+  }
+
+  /** Calls of other servers may have been missed: whoever waits looks again. */
+  miss(): void {
+    for (const listeners of [...this.#listeners.values()]) {
+      for (const listener of [...listeners]) (listener as Listener<undefined>)(undefined);
+    }
+    for (const listener of this.#missListeners) listener();
+  }
+
+  relayTo(relay: (topic: WakeupTopic, key: string) => void): void {
+    this.#relay = relay;
+  }
+
+  #call(topic: WakeupTopic, key: string, payload: unknown): void {
     const listeners = this.#listeners.get(`${topic} ${key}`);
-    if (listeners === undefined) return;
-    for (const listener of [...listeners]) (listener as Listener<WakeupTopics[T]>)(payload);
+    if (listeners !== undefined) {
+      for (const listener of [...listeners]) (listener as Listener<unknown>)(payload);
+    }
+    const watchers = this.#watchers.get(topic);
+    if (watchers !== undefined) for (const watcher of [...watchers]) watcher(key);
   }
 }

@@ -1,0 +1,113 @@
+import { claimLease, deleteLease, findLeaseHolder, insertLease, listFreeLeases } from "../store/leases.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import type { Servers } from "./servers.ts";
+
+/** What servers share out: the work of one session, or the builds of one space. */
+export type LeaseKind = "session" | "builds";
+
+/** Another server does the work of this key now. Thrown inside a transaction, of which then nothing is written. */
+export class LeaseLost extends Error {
+  override readonly name = "LeaseLost";
+}
+
+interface Listeners {
+  readonly onFree: (key: string) => void;
+  readonly onLost: (key: string) => void;
+}
+
+/** Keys claimed in one transaction. */
+const CLAIM_PAGE = 200;
+
+/**
+ * Of the servers that share a store, one does the work of a key. A lease has no time of its own: it lasts as long as its
+ * server, and is free when that has gone. Asking for one that is held costs nothing.
+ */
+export class Leases {
+  readonly #store: Store;
+  readonly #servers: Servers;
+  readonly #held: Record<LeaseKind, Set<string>> = { session: new Set(), builds: new Set() };
+  readonly #listeners: Partial<Record<LeaseKind, Listeners>> = {};
+
+  constructor(store: Store, servers: Servers) {
+    this.#store = store;
+    this.#servers = servers;
+    servers.onEnd(() => this.#offerFree());
+    servers.onLoss(() => this.#loseAll());
+  }
+
+  /**
+   * Says who works on a kind of key. `onFree`: a server has gone that held the key; hold it and go on with it. `onLost`:
+   * this server was taken for gone; end what runs for the key, and ask again.
+   */
+  share(kind: LeaseKind, listeners: Listeners): void {
+    this.#listeners[kind] = listeners;
+  }
+
+  /** Whether this server does the work of the key; takes it when nobody does. */
+  async hold(kind: LeaseKind, key: string): Promise<boolean> {
+    if (this.#held[kind].has(key) && this.#servers.confident) return true;
+    const holder = await findLeaseHolder(this.#store.read, { kind, key });
+    if (holder !== undefined && this.#servers.knows(holder)) return false;
+    const serverId = this.#servers.id;
+    const held = await this.#store.write((transaction) => claimLease(transaction, { kind, key }, serverId));
+    return held && this.#note(kind, key, serverId);
+  }
+
+  /** Which of many keys this server does the work of; takes those that nobody does. */
+  async holdAll(kind: LeaseKind, keys: readonly string[]): Promise<string[]> {
+    const all: string[] = [];
+    for (let start = 0; start < keys.length; start += CLAIM_PAGE) {
+      const serverId = this.#servers.id;
+      const held = await this.#store.write(async (transaction) => {
+        const claimed: string[] = [];
+        for (const key of keys.slice(start, start + CLAIM_PAGE)) {
+          if (await claimLease(transaction, { kind, key }, serverId)) claimed.push(key);
+        }
+        return claimed;
+      });
+      all.push(...held.filter((key) => this.#note(kind, key, serverId)));
+    }
+    return all;
+  }
+
+  /** Takes the lease of what is made in this transaction, which costs no commit of its own. */
+  async take(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
+    await insertLease(transaction, { kind, key }, this.#servers.id);
+  }
+
+  /**
+   * Comes before the records of work that was done outside of the transaction. Throws LeaseLost when another server has
+   * taken the key over meanwhile; else nobody can until this transaction has committed.
+   */
+  async guard(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
+    const holder = await findLeaseHolder(transaction, { kind, key });
+    if (holder === this.#servers.id) return;
+    this.#held[kind].delete(key);
+    throw new LeaseLost(`The ${kind} ${key} is another server's now`);
+  }
+
+  /** Gives a key up: there is no more work, and whoever finds some takes it. */
+  async release(kind: LeaseKind, key: string): Promise<void> {
+    if (!this.#held[kind].delete(key)) return;
+    await this.#store.write((transaction) => deleteLease(transaction, { kind, key }, this.#servers.id));
+  }
+
+  #note(kind: LeaseKind, key: string, serverId: string): boolean {
+    if (serverId !== this.#servers.id) return false;
+    this.#held[kind].add(key);
+    return true;
+  }
+
+  async #offerFree(): Promise<void> {
+    const free = await listFreeLeases(this.#store.read);
+    for (const { kind, key } of free) this.#listeners[kind as LeaseKind]?.onFree(key);
+  }
+
+  #loseAll(): void {
+    for (const kind of Object.keys(this.#held) as LeaseKind[]) {
+      const keys = [...this.#held[kind]];
+      this.#held[kind].clear();
+      for (const key of keys) this.#listeners[kind]?.onLost(key);
+    }
+  }
+}
