@@ -11,12 +11,19 @@ pub struct Cancellation {
 
 impl Cancellation {
     pub fn new() -> Arc<Self> {
-        Arc::new(Cancellation { asked: AtomicBool::new(false), waker: Mutex::new(None) })
+        Arc::new(Cancellation {
+            asked: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        })
     }
 
     pub fn cancel(&self) {
         self.asked.store(true, Ordering::SeqCst);
-        let waker = self.waker.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -28,7 +35,10 @@ impl Cancellation {
 
     /// Whether it was asked for; if not, who is woken when it is.
     pub fn poll(&self, waker: &Waker) -> bool {
-        *self.waker.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(waker.clone());
+        *self
+            .waker
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(waker.clone());
         self.is_asked()
     }
 }

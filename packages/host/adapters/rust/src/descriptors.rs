@@ -36,6 +36,9 @@ pub fn take() -> (BufReader<File>, File) {
         } else {
             dup2(2, 1);
         }
-        (BufReader::new(File::from_raw_fd(input)), File::from_raw_fd(output))
+        (
+            BufReader::new(File::from_raw_fd(input)),
+            File::from_raw_fd(output),
+        )
     }
 }

@@ -24,10 +24,15 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
     // One for the life of the worker: what a handler has spawned lives on between messages.
     static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
-    let runtime = *RUNTIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert_with(|| {
-        let runtime = Builder::new_multi_thread().enable_all().build();
-        Box::leak(Box::new(runtime.expect("Tokio's runtime could not be started")))
-    });
+    let runtime = *RUNTIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .get_or_insert_with(|| {
+            let runtime = Builder::new_multi_thread().enable_all().build();
+            Box::leak(Box::new(
+                runtime.expect("Tokio's runtime could not be started"),
+            ))
+        });
     runtime.block_on(future)
 }
 

@@ -34,7 +34,9 @@ fn main() {
             Ok(length) if length > 0 => {}
             _ => break,
         }
-        let Ok(call) = serde_json::from_slice::<Value>(&line) else { continue };
+        let Ok(call) = serde_json::from_slice::<Value>(&line) else {
+            continue;
+        };
         let (id, params) = (&call["id"], &call["params"]);
         match call["method"].as_str() {
             Some("initialize") => {
@@ -58,12 +60,20 @@ fn main() {
 fn start(wire: &Arc<Wire>, marker: &str, id: Value, params: Value) {
     let message_id = params["message_id"].as_str().unwrap_or_default().to_owned();
     let cancellation = Cancellation::new();
-    let running = Arc::new(Running::new(wire.clone(), id, message_id.clone(), marker.to_owned(), cancellation.clone()));
+    let running = Arc::new(Running::new(
+        wire.clone(),
+        id,
+        message_id.clone(),
+        marker.to_owned(),
+        cancellation.clone(),
+    ));
     *running::lock() = Some(running.clone());
     let sink = Sink::new(wire.clone(), message_id, cancellation);
     let work = move || {
         let content = params["content"].as_str().unwrap_or_default();
-        let end = catch_unwind(AssertUnwindSafe(|| handler::call(content, &params["context"], &sink)));
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            handler::call(content, &params["context"], &sink)
+        }));
         let response = match end {
             Ok(End::Done) => Ok(sink.finish()),
             Ok(End::Failed(reason)) => Err(wire::Failure::handler_failed(reason)),
@@ -73,11 +83,16 @@ fn start(wire: &Arc<Wire>, marker: &str, id: Value, params: Value) {
         running.respond(response);
     };
     // Recursive solvers and parsers are at home in handlers: as much stack as a main thread has.
-    let spawned = std::thread::Builder::new().name("handler".into()).stack_size(8 << 20).spawn(work);
+    let spawned = std::thread::Builder::new()
+        .name("handler".into())
+        .stack_size(8 << 20)
+        .spawn(work);
     if let Err(error) = spawned {
         let failed = RUNNING.lock().ok().and_then(|mut current| current.take());
         if let Some(running) = failed {
-            running.respond(Err(wire::Failure::handler_failed(format!("no thread could be started: {error}"))));
+            running.respond(Err(wire::Failure::handler_failed(format!(
+                "no thread could be started: {error}"
+            ))));
         }
     }
 }

@@ -35,7 +35,12 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(wire: Arc<Wire>, message_id: String, cancellation: Arc<Cancellation>) -> Self {
-        Sink { wire, message_id, cancellation, reply: RefCell::new(None) }
+        Sink {
+            wire,
+            message_id,
+            cancellation,
+            reply: RefCell::new(None),
+        }
     }
 
     fn reply(&self, text: String) {
@@ -172,7 +177,9 @@ impl<T: Serialize> GiveJson for Returned<T> {
             Ok(Value::Null) => sink.reply(String::new()),
             Ok(Value::String(text)) => sink.reply(text),
             Ok(value) => sink.reply(value.to_string()),
-            Err(error) => return End::Failed(format!("the reply can't be written as JSON: {error}")),
+            Err(error) => {
+                return End::Failed(format!("the reply can't be written as JSON: {error}"))
+            }
         }
         End::Done
     }
@@ -184,7 +191,8 @@ macro_rules! give {
     ($returned:expr, $sink:expr) => {{
         #[allow(unused_imports)]
         use $crate::outcome::{
-            CheckDebug, CheckDisplay, CheckNothing, End, GiveJson, GivePieces, GiveText, Returned, SettleFuture, SettleValue,
+            CheckDebug, CheckDisplay, CheckNothing, End, GiveJson, GivePieces, GiveText, Returned,
+            SettleFuture, SettleValue,
         };
         match (&Returned::new($returned)).settle(&$sink.cancellation) {
             None => End::Cancelled,

@@ -28,8 +28,21 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn new(wire: Arc<Wire>, id: Value, message_id: String, marker: String, cancellation: Arc<Cancellation>) -> Self {
-        Running { wire, id, message_id, marker, cancellation, answered: AtomicBool::new(false) }
+    pub fn new(
+        wire: Arc<Wire>,
+        id: Value,
+        message_id: String,
+        marker: String,
+        cancellation: Arc<Cancellation>,
+    ) -> Self {
+        Running {
+            wire,
+            id,
+            message_id,
+            marker,
+            cancellation,
+            answered: AtomicBool::new(false),
+        }
     }
 
     /// Sends the response, once. All that was printed before belongs to this message.
@@ -42,8 +55,12 @@ impl Running {
         unsafe { fflush(std::ptr::null_mut()) };
         let mark = format!("{} {}\n", self.marker, self.message_id);
         let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
-        let _ = stdout.write_all(mark.as_bytes()).and_then(|()| stdout.flush());
-        let _ = stderr.write_all(mark.as_bytes()).and_then(|()| stderr.flush());
+        let _ = stdout
+            .write_all(mark.as_bytes())
+            .and_then(|()| stdout.flush());
+        let _ = stderr
+            .write_all(mark.as_bytes())
+            .and_then(|()| stderr.flush());
         self.wire.send(&match response {
             Ok(result) => json!({"jsonrpc": "2.0", "id": self.id, "result": result}),
             Err(failure) => json!({"jsonrpc": "2.0", "id": self.id, "error": failure.to_value()}),
@@ -52,7 +69,9 @@ impl Running {
 }
 
 pub fn lock() -> MutexGuard<'static, Option<Arc<Running>>> {
-    RUNNING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    RUNNING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 pub fn cancel(message_id: &str) {
@@ -84,15 +103,26 @@ pub fn note_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let payload = panic.payload();
-        let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
-        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or(payload.downcast_ref::<String>().map(String::as_str));
+        let place = panic
+            .location()
+            .map(|place| format!(" at {}:{}", place.file(), place.line()))
+            .unwrap_or_default();
         let message = format!("panicked{place}: {}", text.unwrap_or("no reason given"));
-        *LAST_PANIC.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(message);
+        *LAST_PANIC
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(message);
         print(panic);
     }));
 }
 
 pub fn last_panic() -> String {
-    let message = LAST_PANIC.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+    let message = LAST_PANIC
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .take();
     message.unwrap_or_else(|| "panicked".to_owned())
 }

@@ -20,7 +20,10 @@ impl Wire {
     pub fn send(&self, message: &Value) {
         let mut line = message.to_string();
         line.push('\n');
-        let mut output = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut output = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let _ = output.write_all(line.as_bytes());
     }
 
@@ -55,16 +58,29 @@ pub struct Failure {
 
 impl Failure {
     pub fn handler_failed(message: String) -> Self {
-        Failure { code: -32000, failure: "handler_failed", message }
+        Failure {
+            code: -32000,
+            failure: "handler_failed",
+            message,
+        }
     }
 
     pub fn agent_exited() -> Self {
-        let message = "The agent ended its own process (std::process::exit) instead of returning.".to_owned();
-        Failure { code: -32002, failure: "agent_exited", message }
+        let message =
+            "The agent ended its own process (std::process::exit) instead of returning.".to_owned();
+        Failure {
+            code: -32002,
+            failure: "agent_exited",
+            message,
+        }
     }
 
     pub fn cancelled() -> Self {
-        Failure { code: -32003, failure: "cancelled", message: "The message was cancelled".to_owned() }
+        Failure {
+            code: -32003,
+            failure: "cancelled",
+            message: "The message was cancelled".to_owned(),
+        }
     }
 
     pub fn to_value(&self) -> Value {
