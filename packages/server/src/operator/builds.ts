@@ -36,6 +36,8 @@ export interface BuildsOptions {
   readonly log: Logger;
   readonly environment: Readonly<Record<string, string>>;
   readonly allowLocalSources: boolean;
+  /** Called when a space has a new completed build. */
+  readonly onCompleted: (spaceId: string) => void;
 }
 
 /** Builds the agents of spaces: one build of a space at a time, each agent in a throw-away computer. */
@@ -125,6 +127,7 @@ export class Builds {
     const image = await driver.composeBuild(composition, signal);
     await writer.add(`completed: ${image}`);
     await this.#end(build, { status: "completed", image_tag: image, agents: results });
+    this.#options.onCompleted(build.space_id);
   }
 
   /** Builds agents, some at the same time, up to the first failure. Throws nothing before all of them have ended. */

@@ -1,9 +1,7 @@
-import { createDockerDriver } from "./docker/docker-driver.ts";
 import { engineAnswers } from "./docker/engine-client.ts";
 import { makeImages } from "./docker/make-images.ts";
 import { chooseDriver, type DriverChoice } from "./driver-choice.ts";
 import type { DriverOptions } from "./driver-options.ts";
-import { createSandboxDriver } from "./sandbox/sandbox-driver.ts";
 
 export interface OpenDriverOptions extends DriverOptions {
   readonly runtime: "auto" | "docker" | "sandbox" | "kubernetes";
@@ -16,8 +14,8 @@ export interface OpenDriverOptions extends DriverOptions {
 export function openDriver(options: OpenDriverOptions): Promise<DriverChoice> {
   const { engineSocket, sessionImage, log } = options;
   return chooseDriver(options.runtime, {
-    docker: () => createDockerDriver(options),
-    sandbox: () => createSandboxDriver(options),
+    docker: async () => (await import("./docker/docker-driver.ts")).createDockerDriver(options),
+    sandbox: async () => (await import("./sandbox/sandbox-driver.ts")).createSandboxDriver(options),
     engineAnswers: () => engineAnswers(engineSocket),
     makeImages: () => makeImages(sessionImage, log),
   });
