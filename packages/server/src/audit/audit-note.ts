@@ -48,6 +48,12 @@ export function withNote<T>(note: AuditNote, call: () => T): T {
   return current.run(note, call);
 }
 
+/** Names what a call has made, which had no name before. Only within the change itself. */
+export function nameSubject(name: string): void {
+  const note = current.getStore();
+  if (note !== undefined) note.name ??= name;
+}
+
 /** The note that a change which begins now must carry; undefined outside of calls, and when it is written. */
 export function noteToWrite(): AuditNote | undefined {
   const note = current.getStore();

@@ -1,6 +1,6 @@
 import type { Store } from "../store/store.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { noteToWrite } from "./audit-note.ts";
+import { noteToWrite, withNote } from "./audit-note.ts";
 
 /**
  * The store as the control plane uses it: the first change that a call makes carries the call's audit event in the same
@@ -16,7 +16,7 @@ export function auditedStore(store: Store, audit: AuditLog): Store {
       const note = noteToWrite();
       if (note === undefined) return store.write(work);
       const { result, head } = await store.write(async (transaction) => {
-        const done = await work(transaction);
+        const done = await withNote(note, () => work(transaction));
         return { result: done, head: await audit.append(transaction, note.toEntry("allowed")) };
       });
       note.written = true;

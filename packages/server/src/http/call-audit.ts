@@ -16,9 +16,10 @@ export interface AuditWords {
 export function auditedAs(name: RouteName, definition: Route): AuditWords {
   const [noun = "", action = ""] = name.split(".");
   if (noun === "auth") return { action, resource: "tokens" };
-  const isResource = RESOURCES.includes(noun as Resource);
   const { access } = definition;
-  return { action, resource: isResource || typeof access === "string" ? noun : access.resource };
+  const right = typeof access === "string" ? noun : access.resource;
+  const isInSession = right.startsWith("session-");
+  return { action, resource: RESOURCES.includes(noun as Resource) && !isInSession ? noun : right };
 }
 
 /** The note of a call, before anything is known but its route and where it comes from. */

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from "node:crypto";
 import { RaworcError } from "@raworc/contract";
+import { nameSubject } from "../audit/audit-note.ts";
 import type { NewEvent } from "../store/events.ts";
 import { copyMessages, findMessage, findReply, presentMessage } from "../store/messages.ts";
 import { getSession, insertSession, type StoredSession } from "../store/sessions.ts";
@@ -42,6 +43,7 @@ export async function forkSession(
     network: parent.network,
     metadata: parent.metadata,
   });
+  nameSubject(fork.id);
   const messages = await copyMessages(transaction, parent.id, fork.id, upTo, randomUUIDv7);
   const replies = new Map(messages.map((message) => [message.in_reply_to, message]));
   const events = messages

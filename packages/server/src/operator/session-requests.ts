@@ -6,6 +6,7 @@ import {
   type Network,
   RaworcError,
 } from "@raworc/contract";
+import { nameSubject } from "../audit/audit-note.ts";
 import { addresseeOf } from "../domain/addressing.ts";
 import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
 import { findAgent } from "../store/agents.ts";
@@ -69,6 +70,7 @@ export async function createSession(
     network: draft.network,
     metadata: draft.metadata,
   });
+  nameSubject(session.id);
   await append(session.id, [{ type: "session.state", data: { state: "init" } }]);
   return getSession(transaction, session.id);
 }

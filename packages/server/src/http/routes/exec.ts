@@ -8,7 +8,8 @@ import { locateSession } from "./locations.ts";
 export function execRoutes(app: FastifyInstance, { sessions, store }: Collaborators): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
 
-  route(app, "sessions.exec", { locate: live }, async ({ body, located, request, reply, signal }) => {
+  route(app, "sessions.exec", { locate: live }, async ({ audited, body, located, request, reply, signal }) => {
+    await audited();
     const lease = await sessions.acquire(located.session.id, signal);
     try {
       const lines = lease.connection.exec(body, signal);

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { hiddenError } from "../../domain/access.ts";
 import { listScope } from "../../domain/access-scope.ts";
 import { openSecret, sealSecret } from "../../secrets/space-secrets.ts";
+import { lockRow } from "../../store/locks.ts";
 import {
   deleteSecret,
   findSecret,
@@ -36,7 +37,8 @@ export function secretRoutes(app: FastifyInstance, { keyring, sessions, store }:
     sessions.outdate(await listLiveSessionIdsOfSpace(store.read, space.id));
     return result;
   };
-  const currently = async (transaction: Transaction, { key_name, space_id }: StoredSecret) => {
+  const currently = async (transaction: Transaction, { id, key_name, space_id }: StoredSecret) => {
+    await lockRow(transaction, "secrets", id);
     const secret = await findSecret(transaction, space_id, key_name);
     if (secret === undefined) throw hiddenError();
     return secret;

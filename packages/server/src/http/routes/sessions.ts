@@ -11,15 +11,29 @@ import {
   pauseSession,
   resumeSession,
 } from "../../operator/session-requests.ts";
-import { findSession, getSession, listSessions, presentSession, updateSession } from "../../store/sessions.ts";
+import { lockRow } from "../../store/locks.ts";
+import {
+  findSession,
+  getSession,
+  listSessions,
+  presentSession,
+  type StoredSession,
+  updateSession,
+} from "../../store/sessions.ts";
 import { findSpace } from "../../store/spaces.ts";
 import type { Collaborators } from "../collaborators.ts";
+import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
 import { ANY_SPACE, route } from "../route.ts";
 import { locateInSpace, locateSession } from "./locations.ts";
 
 /** A creation that waits for readiness answers after this long with the session as it then is. */
 const READY_WAIT_MS = 120_000;
+
+/** What If-Match is about: what a caller can change, not what goes on in the session. */
+function changeable({ id, name, metadata, limits }: StoredSession): object {
+  return { id, name, metadata, limits };
+}
 
 export function sessionRoutes(
   app: FastifyInstance,
@@ -48,25 +62,35 @@ export function sessionRoutes(
     return presentSession(await getSession(store.read, session.id));
   });
 
-  route(app, "sessions.get", { locate: recorded }, ({ located }) => presentSession(located.session));
+  route(app, "sessions.get", { locate: recorded }, ({ located: { session }, reply }) => {
+    reply.header("etag", etagOf(changeable(session)));
+    return presentSession(session);
+  });
 
-  route(app, "sessions.update", { locate: live }, async ({ body, located: { session } }) => {
+  route(app, "sessions.update", { locate: live }, async ({ body, ifMatch, located: { session }, reply }) => {
     const { limits, name, metadata } = body;
     await store.write(async (transaction) => {
-      if (limits !== undefined) await changeLimits(transaction, await getSession(transaction, session.id), limits);
+      await lockRow(transaction, "sessions", session.id);
+      const current = await getSession(transaction, session.id);
+      ifMatch(changeable(current));
+      if (limits !== undefined) await changeLimits(transaction, current, limits);
       await updateSession(transaction, session.id, {
         ...(name === undefined ? {} : { name }),
         ...(metadata === undefined ? {} : { metadata }),
       });
     });
     if (limits !== undefined) await sessions.applyLimits(session.id);
-    return presentSession(await getSession(store.read, session.id));
+    const changed = await getSession(store.read, session.id);
+    reply.header("etag", etagOf(changeable(changed)));
+    return presentSession(changed);
   });
 
-  route(app, "sessions.delete", { locate: live }, async ({ located, principal }) => {
+  route(app, "sessions.delete", { locate: live }, async ({ ifMatch, located, principal }) => {
     await sessionLog.write(async (transaction, append) => {
+      await lockRow(transaction, "sessions", located.session.id);
       const session = await findSession(transaction, located.session.id);
       if (session === undefined || session.state === "deleted") return;
+      ifMatch(changeable(session));
       await deleteSession(transaction, append, session, `Deleted by ${principal.name}`);
     });
     messages.interrupt(located.session.id);

@@ -2,8 +2,17 @@ import { DEFAULT_SPACE, RaworcError, type Space } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
 import { visibleSpaces } from "../../domain/access-scope.ts";
 import { deleteSession } from "../../operator/session-requests.ts";
+import { lockRow } from "../../store/locks.ts";
 import { findSession, listLiveSessionIdsOfSpace } from "../../store/sessions.ts";
-import { deleteSpace, findSpace, insertSpace, listSpaces, type StoredSpace, updateSpace } from "../../store/spaces.ts";
+import {
+  deleteSpace,
+  findSpace,
+  getSpaceById,
+  insertSpace,
+  listSpaces,
+  type StoredSpace,
+  updateSpace,
+} from "../../store/spaces.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { linkNext } from "../pages.ts";
 import { ANY_SPACE, route } from "../route.ts";
@@ -22,7 +31,7 @@ function nameTaken(name: string): RaworcError {
 
 export function spaceRoutes(
   app: FastifyInstance,
-  { idle, pool, sessionLog, sessions, messages, store }: Collaborators,
+  { access, idle, pool, sessionLog, sessions, messages, store }: Collaborators,
 ): void {
   const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
 
@@ -43,8 +52,13 @@ export function spaceRoutes(
 
   route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));
 
-  route(app, "spaces.update", { locate: bySpace }, async ({ body, located: { space } }) => {
+  route(app, "spaces.update", { locate: bySpace }, async ({ body, ifMatch, located: { space }, note }) => {
+    const root = body.settings?.root ?? false;
+    if (body.settings !== undefined && root !== (space.settings.root ?? false)) note.details["root"] = root;
+    if (body.name !== undefined && body.name !== space.name) note.details["renamed_to"] = body.name;
     const changed = await store.write(async (transaction) => {
+      await lockRow(transaction, "spaces", space.id);
+      ifMatch(present(await getSpaceById(transaction, space.id)));
       if (body.name !== undefined && body.name !== space.name) {
         if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be renamed.");
         if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
@@ -56,7 +70,8 @@ export function spaceRoutes(
     return present(changed);
   });
 
-  route(app, "spaces.delete", { locate: bySpace }, async ({ located: { space }, query }) => {
+  route(app, "spaces.delete", { locate: bySpace }, async ({ ifMatch, located: { space }, query }) => {
+    ifMatch(present(space));
     if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be deleted.");
     const ids = await listLiveSessionIdsOfSpace(store.read, space.id);
     if (ids.length > 0 && !query.force) {
@@ -74,7 +89,8 @@ export function spaceRoutes(
     const limit = AbortSignal.timeout(REMOVAL_WAIT_MS);
     await Promise.all(ids.map((id) => sessions.ended(id, limit)));
     await pool.drain(space.id);
-    await store.write((transaction) => deleteSpace(transaction, space.id));
+    // Bindings to the space and tokens limited to it go with it.
+    await access.change((transaction) => deleteSpace(transaction, space.id));
     return undefined;
   });
 }
