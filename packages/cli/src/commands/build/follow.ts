@@ -22,7 +22,8 @@ export async function followBuild(context: Context, client: Client, started: Bui
   if (build.status !== "completed") {
     const [reason = "", ...tail] = (build.error ?? "").trimEnd().split("\n");
     const again = [`the whole log: raworc logs build ${build.build_id} -s ${build.space}`];
-    throw new CommandFailure(`The build is ${build.status}${reason === "" ? "" : `: ${reason}`}`, [...tail, ...again]);
+    const end = build.status === "cancelled" ? "was cancelled" : "failed";
+    throw new CommandFailure(`The build ${end}${reason === "" ? "." : `: ${reason}`}`, [...tail, ...again]);
   }
 }
 

@@ -77,10 +77,7 @@ class InteractiveRun {
     while (!this.#talk.ended) {
       const line = await this.#editor.ask();
       this.#interrupts = 0;
-      if (line === undefined) {
-        if (!this.#talk.ended) this.#talk.context.streams.out.line();
-        return;
-      }
+      if (line === undefined) return;
       if (line.trim() === "") continue;
       try {
         if (!(await runSlashCommand(this.#talk, line))) await this.#converse(line);

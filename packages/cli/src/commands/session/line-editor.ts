@@ -43,6 +43,8 @@ export class LineEditor {
     this.#interface.on("line", (line) => this.#take(line));
     this.#interface.on("SIGINT", () => this.#onInterrupt());
     this.#interface.on("close", () => {
+      if (this.isAsking) streams.out.line();
+      this.#muted = true;
       this.#closed = true;
       this.#wake?.();
     });

@@ -1,0 +1,387 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
+import type { Build, Health, Session } from "@raworc/contract";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeWith } from "../support/requirements.ts";
+
+const RAWORC = new URL("../../packages/cli/bin/raworc.js", import.meta.url).pathname;
+const SYSTEM_NODE = "/usr/bin/node";
+
+/** Answers piece by piece, without end, with a failure, or with all that a terminal must not obey. */
+const AGENT = `
+import { setTimeout as wait } from "node:timers/promises";
+export async function* processMessage(message) {
+  if (message === "fail") throw new Error("I was told to fail");
+  if (message === "hostile") {
+    yield "\\x1b]0;owned\\x07safe\\x1b[2";
+    yield "J text";
+    return;
+  }
+  if (message === "slow") {
+    yield "it goes on";
+    for (;;) await wait(1000);
+  }
+  yield "You said: ";
+  yield message;
+}
+`;
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface RunOptions {
+  readonly input?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly node?: string;
+}
+
+describeWith(["sandbox"], "the command line with a real server", () => {
+  let folder = "";
+  let home = "";
+  let repository = "";
+
+  const environment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+    PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    HOME: process.env["HOME"] ?? "/root",
+    TERM: "xterm-256color",
+    RAWORC_HOME: home,
+    RAWORC_ALLOW_LOCAL_SOURCES: "true",
+    ...more,
+  });
+
+  async function raworc(words: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    const env = environment(options.environment);
+    const child = spawn(options.node ?? process.execPath, [RAWORC, ...words], { env, stdio: "pipe" });
+    const chunks: Record<"out" | "err", Buffer[]> = { out: [], err: [] };
+    child.stdout.on("data", (chunk: Buffer) => chunks.out.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => chunks.err.push(chunk));
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(options.input ?? "");
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, out: Buffer.concat(chunks.out).toString(), err: Buffer.concat(chunks.err).toString() };
+  }
+
+  async function json<T>(words: readonly string[]): Promise<T> {
+    const { code, err, out } = await raworc(words);
+    expect(code, err).toBe(0);
+    return JSON.parse(out) as T;
+  }
+
+  const sessions = () => json<Session[]>(["get", "sessions", "-o", "json"]);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "raworc-cli-e2e-"));
+    home = join(folder, "home");
+    repository = join(folder, "talker");
+    const git = (...words: string[]) => execFileSync("git", ["-C", repository, ...words]);
+    execFileSync("git", ["init", "-q", repository]);
+    await writeFile(join(repository, "package.json"), '{"name": "talker", "version": "1.0.0", "type": "module"}\n');
+    await writeFile(join(repository, "index.js"), AGENT);
+    git("add", ".");
+    git("-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "An agent");
+  });
+
+  afterAll(async () => {
+    const ended = await raworc(["reset", "--yes"]);
+    await rm(folder, { recursive: true, force: true });
+    expect(ended.code, ended.err).toBe(0);
+  });
+
+  test("start refuses a wrong configuration and a port that is taken, and says what to do", async () => {
+    const wrong = await raworc(["start"], { environment: { RAWORC_RUNTIME: "magic", RAWORC_PORT: "none" } });
+    expect(wrong.code).toBe(1);
+    expect(wrong.err).toContain("RAWORC_RUNTIME");
+    expect(wrong.err).toContain("RAWORC_PORT");
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as { port: number };
+    const taken = await raworc(["start", "--port", String(port), "--runtime", "sandbox"]);
+    other.close();
+    expect(taken.code).toBe(1);
+    expect(taken.err).toMatch(/port.*in use/i);
+    expect((await raworc(["status"])).code).toBe(1);
+  });
+
+  test("start waits until the server is well, logs in, and is no second one when called again", async () => {
+    const started = await raworc(["start", "--port", "0", "--runtime", "sandbox"]);
+    expect(started.code, started.err).toBe(0);
+    expect(started.out).toMatch(/runs at http:\/\/127\.0\.0\.1:\d+ \(pid \d+/);
+    expect(started.out).toContain("Runtime: sandbox");
+    expect(started.out).toContain("Logged in as admin");
+    for (const name of ["auth.json", "server.json", "logs/server.log"]) {
+      expect((await stat(join(home, name))).mode & 0o777, name).toBe(0o600);
+    }
+    const status = await json<{ pid: number; user: string; health: Health }>(["status", "-o", "json"]);
+    expect(status).toMatchObject({ user: "admin", runtime: "sandbox", health: { status: "ok" } });
+    expect(await raworc(["start"])).toMatchObject({ code: 0, out: expect.stringContaining("already running") });
+    expect(await json(["status", "-o", "json"])).toMatchObject({ pid: status.pid });
+  });
+
+  test.skipIf(!existsSync(SYSTEM_NODE))("an old Node hands over to the project's own", async () => {
+    expect(await raworc(["--version"], { node: SYSTEM_NODE })).toMatchObject({ code: 0, err: "" });
+    expect(await raworc(["sesion"], { node: SYSTEM_NODE })).toMatchObject({ code: 2, out: "" });
+  });
+
+  test("api writes the body alone to stdout, and its exit code tells of success", async () => {
+    const health = await raworc(["api", "health"]);
+    expect(health).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(health.out)).toMatchObject({ status: "ok" });
+    const missing = await raworc(["api", "/api/v0/spaces/nowhere", "--status", "--pretty"]);
+    expect(missing.code).toBe(1);
+    expect(JSON.parse(missing.out)).toMatchObject({ code: "not_found", status: 404 });
+    expect(missing.out.split("\n").length).toBeGreaterThan(4);
+    expect(missing.err).toContain("HTTP 404");
+    expect(missing.err).toContain("admin");
+    const { url } = JSON.parse(await readFile(join(home, "server.json"), "utf8")) as { url: string };
+    const elsewhere = { RAWORC_HOME: join(folder, "elsewhere"), RAWORC_SERVER: url };
+    const login = ["api", "auth/login", "--body", '{"user":"admin","pass":"admin"}'];
+    const token = await raworc(login, { environment: elsewhere });
+    expect(JSON.parse(token.out)).toMatchObject({ user: "admin", token_type: "Bearer" });
+    expect(await raworc(["get", "spaces"], { environment: elsewhere })).toMatchObject({ code: 4, out: "" });
+  });
+
+  test("an agent is registered and built, with the log on stdout", async () => {
+    const created = await raworc(["create", "agent", "talker", "--source-repo", repository]);
+    expect(created).toMatchObject({ code: 0, out: "agent/talker created\n" });
+    expect(created.err).toContain("raworc logs build");
+    const built = await raworc(["build", "--space", "default", "--wait"]);
+    expect(built.code, built.err).toBe(0);
+    expect(built.out).toContain("talker");
+    expect(built.err).toMatch(/talker +node +[0-9a-f]{8} +(completed|unchanged)/);
+    const [build] = await json<Build[]>(["get", "builds", "-o", "json"]);
+    expect(build).toMatchObject({ status: "completed", agents_deployed: ["talker"] });
+    const log = await raworc(["logs", "build", build?.build_id ?? "", "--follow"]);
+    expect(log).toMatchObject({ code: 0, out: built.out });
+    expect((await raworc(["get", "agents"])).out).toMatch(/^NAME +STATUS .*\ntalker +running +node/);
+    expect((await raworc(["get", "agents", "-o", "name"])).out).toBe("agent/talker\n");
+    expect((await raworc(["describe", "agent/talker"])).out).toContain(repository);
+  });
+
+  test("a build that fails is exit code 1 and names the agent", async () => {
+    const space = await raworc(["create", "space", "broken", "--settings", '{"auto_build":false}']);
+    expect(space.code, space.err).toBe(0);
+    await raworc(["agent", "create", "ghost", "-s", "broken", "--source-repo", join(folder, "nowhere")]);
+    const built = await raworc(["build", "-s", "broken", "--wait"]);
+    expect(built.code).toBe(1);
+    expect(built.err).toMatch(/ghost .*failed/);
+    expect(built.err).toContain("error: The build failed");
+    expect(await raworc(["delete", "space", "broken"])).toMatchObject({ code: 0, out: "space/broken deleted\n" });
+    expect(await raworc(["get", "space", "broken"])).toMatchObject({ code: 1, out: "" });
+  });
+
+  test("lines of stdin are messages, replies go to stdout, a failure is exit code 1", async () => {
+    const fine = await raworc(["session"], { input: "one\n\n@talker two" });
+    expect(fine).toMatchObject({ code: 0, out: "You said: one\nYou said: two\n", err: "" });
+    const mixed = await raworc(["session", "--agent", "talker"], { input: "fail\r\nthree\n/quit\nnever\n" });
+    expect(mixed).toMatchObject({ code: 1, out: "You said: three\n" });
+    expect(mixed.err).toContain("I was told to fail");
+    expect(await sessions()).toEqual([]);
+  });
+
+  test("a session that is kept can be taken up again", async () => {
+    const kept = await raworc(["session", "--keep", "--name", "notes"], { input: "one\n" });
+    expect(kept.code, kept.err).toBe(0);
+    const [session] = await sessions();
+    expect(session).toMatchObject({ name: "notes", state: "idle" });
+    const id = session?.id ?? "";
+    expect(kept.err).toContain(`raworc session --resume ${id}`);
+    const resumed = await raworc(["session", "--resume", id, "--keep"], { input: "two\n" });
+    expect(resumed.out).toBe("You said: two\n");
+    const messages = await raworc(["get", "messages", "--session", id]);
+    expect(messages.out).toMatch(/user +done +two\s/);
+    expect(await raworc(["delete", "session", id])).toMatchObject({ code: 0, out: `session/${id} deleted\n` });
+    expect(await raworc(["session", "--resume", id], { input: "three\n" })).toMatchObject({ code: 1, out: "" });
+  });
+
+  test("a person talks on a terminal: prompt, spinner, streamed text that the terminal never obeys", async () => {
+    await using terminal = new Terminal(["session"], environment());
+    await terminal.until(/Session [0-9a-f-]{36} in the space default/);
+    await terminal.until("Agents: talker");
+    await terminal.until("You: ");
+    terminal.type("hello\r");
+    await terminal.until("Waiting for agent response...");
+    await terminal.until(/Agent: You said: hello\s+talker · /);
+    await terminal.until("You: ");
+    terminal.type("hostile\r");
+    await terminal.until("Agent: safe text");
+    expect(terminal.raw).not.toContain("owned");
+    expect(terminal.raw).not.toContain("\x1b[2J");
+    await terminal.until("You: ");
+    terminal.type("fail\r");
+    await terminal.until(/Failed: .*I was told to fail/);
+    await terminal.until("You: ");
+    terminal.type("/status\r");
+    await terminal.until(/State +idle/);
+    await terminal.until("You: ");
+    terminal.type("/nonsense\r");
+    await terminal.until("There is no command /nonsense");
+    await terminal.until("You: ");
+    terminal.type("/q\r");
+    await terminal.until("The session is deleted.");
+    expect(await terminal.ended).toBe(0);
+    expect(await sessions()).toEqual([]);
+  });
+
+  test("Ctrl-C cancels the message that runs, what was typed meanwhile comes next, twice ends", async () => {
+    await using terminal = new Terminal(["session", "--agent", "talker"], environment());
+    await terminal.until("You: ");
+    terminal.type("slow\r");
+    await terminal.until("Agent: it goes on");
+    terminal.type("typed ahead\r");
+    terminal.type("\x03");
+    await terminal.until("Cancelled");
+    await terminal.until("You: typed ahead");
+    await terminal.until("Agent: You said: typed ahead");
+    await terminal.until("You: ");
+    terminal.type("slow\r");
+    await terminal.until("Agent: it goes on");
+    terminal.type("\x03\x03");
+    await terminal.until("The session is deleted.");
+    expect(await terminal.ended).toBe(0);
+    expect(await sessions()).toEqual([]);
+  });
+
+  test("the end of input, and a terminal that goes away, leave no session behind", async () => {
+    await using terminal = new Terminal(["session"], environment());
+    await terminal.until("You: ");
+    expect(await sessions()).toHaveLength(1);
+    terminal.type("\x04");
+    expect(await terminal.ended).toBe(0);
+    expect(await sessions()).toEqual([]);
+    await using other = new Terminal(["session"], environment());
+    await other.until("You: ");
+    other.kill("SIGHUP");
+    await other.ended;
+    expect(await sessions()).toEqual([]);
+  });
+
+  test("cleanup asks a person, and deletes all sessions", async () => {
+    await raworc(["create", "session"]);
+    await raworc(["create", "session"]);
+    expect(await raworc(["cleanup"])).toMatchObject({ code: 2, err: expect.stringContaining("--yes") });
+    await using terminal = new Terminal(["cleanup"], environment());
+    await terminal.until("Delete 2 sessions");
+    terminal.type("y");
+    await terminal.until("2 sessions deleted");
+    expect(await terminal.ended).toBe(0);
+    expect(await sessions()).toEqual([]);
+  });
+
+  test("a login is checked before it is saved, and revoked when it ends", async () => {
+    const before = await readFile(join(home, "auth.json"), "utf8");
+    const login = ["auth", "login", "--user", "admin", "--pass", "-"];
+    expect(await raworc(login, { input: "guess\n" })).toMatchObject({ code: 1, out: "" });
+    expect(await raworc(["auth", "login", "--token", "x.y.z"])).toMatchObject({ code: 1, out: "" });
+    expect(await readFile(join(home, "auth.json"), "utf8")).toBe(before);
+    const { current, logins } = JSON.parse(before) as { current: string; logins: Record<string, { token: string }> };
+    const token = logins[current]?.token ?? "";
+    expect(await raworc(["auth", "logout"])).toMatchObject({ code: 0 });
+    expect(await raworc(["auth"])).toMatchObject({ code: 4, err: expect.stringContaining("raworc auth login") });
+    const revoked = await raworc(["get", "spaces"], { environment: { RAWORC_TOKEN: token } });
+    expect(revoked).toMatchObject({ code: 4, out: "" });
+    expect(await raworc(login, { input: "admin\n" })).toMatchObject({ code: 0 });
+    expect((await raworc(["auth"])).out).toMatch(/User +admin\nRoles +admin/);
+  });
+
+  test("a server that was killed is not running; restart brings it back at its address, with its sessions", async () => {
+    const created = await raworc(["create", "session", "--wait", "ready", "-o", "json"]);
+    const { id } = JSON.parse(created.out) as Session;
+    const before = await json<{ server: string; pid: number }>(["status", "-o", "json"]);
+    process.kill(before.pid, "SIGKILL");
+    expect(await raworc(["status"])).toMatchObject({ code: 1, out: expect.stringContaining("not running") });
+    expect(await raworc(["get", "agents"])).toMatchObject({ code: 1, err: expect.stringContaining("raworc start") });
+    const restarted = await raworc(["restart"]);
+    expect(restarted.code, restarted.err).toBe(0);
+    expect(await json(["status", "-o", "json"])).toMatchObject({ server: before.server, user: "admin" });
+    const talked = await raworc(["session", "--resume", id], { input: "again\n" });
+    expect(talked).toMatchObject({ code: 0, out: "You said: again\n" });
+  });
+
+  test("stop stops it, once", async () => {
+    expect(await raworc(["stop", "--cleanup"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("has stopped"),
+    });
+    expect(await raworc(["stop"])).toMatchObject({ code: 0, out: "Raworc is not running.\n" });
+    expect(await raworc(["logs", "server", "-n", "5"])).toMatchObject({ code: 0, err: "" });
+  });
+});
+
+/** How long a person would wait before he thinks that it hangs. */
+const PATIENCE_MS = 60_000;
+
+/** A command on a pseudo-terminal, as a person sees it. */
+class Terminal implements AsyncDisposable {
+  raw = "";
+  /** The exit code. */
+  readonly ended: Promise<number>;
+  readonly #pty: IPty;
+  #seen = 0;
+  #hasExited = false;
+  #wake: (() => void) | undefined;
+
+  constructor(words: readonly string[], env: Record<string, string>) {
+    const size = { cols: 100, rows: 30 };
+    this.#pty = spawnTerminal(process.execPath, [RAWORC, ...words], { ...size, env, name: "xterm-256color" });
+    this.#pty.onData((data) => {
+      this.raw += data;
+      this.#wake?.();
+    });
+    this.ended = new Promise((resolve) => {
+      this.#pty.onExit(({ exitCode }) => {
+        this.#hasExited = true;
+        this.#wake?.();
+        resolve(exitCode);
+      });
+    });
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  kill(signal: string): void {
+    this.#pty.kill(signal);
+  }
+
+  /** Waits for text that comes after what was waited for before. */
+  async until(expected: string | RegExp): Promise<void> {
+    let impatient = false;
+    const timer = setTimeout(() => {
+      impatient = true;
+      this.#wake?.();
+    }, PATIENCE_MS);
+    try {
+      for (;;) {
+        const text = stripVTControlCharacters(this.raw).replaceAll("\r", "");
+        const rest = text.slice(this.#seen);
+        const found = typeof expected === "string" ? expected : (expected.exec(rest)?.[0] ?? expected);
+        if (typeof found === "string" && rest.includes(found)) {
+          this.#seen += rest.indexOf(found) + found.length;
+          return;
+        }
+        if (this.#hasExited || impatient) throw new Error(`${expected} did not come. The terminal shows:\n${text}`);
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasExited) this.#pty.kill("SIGKILL");
+    await this.ended;
+  }
+}
