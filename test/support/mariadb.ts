@@ -117,6 +117,15 @@ export class MariadbServer {
     await this.#end("SIGKILL");
   }
 
+  /** Leaves its connections open and answers nothing. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
   /** Stops it and throws its data away. */
   async destroy(): Promise<void> {
     await this.#end("SIGKILL");

@@ -141,6 +141,8 @@ class PooledConnection implements MysqlPoolConnection {
   readonly #statementLimitMs: number;
   readonly #owner: Owner;
   #broken = false;
+  /** Statements under way: mysql2 forgets those of a connection that is destroyed. */
+  readonly #unanswered = new Set<(error: unknown, result: unknown) => void>();
   /** The server has rolled the transaction back; further statements of it would each be committed by themselves. */
   #doomed: unknown;
 
@@ -173,21 +175,21 @@ class PooledConnection implements MysqlPoolConnection {
       return undefined as never;
     }
     if (ends) this.#doomed = undefined;
-    this.#raw.query(
-      { sql, timeout: this.#statementLimitMs },
-      parameters as never,
-      (error: unknown, result: unknown): void => {
-        if (error === null || error === undefined) {
-          done(undefined, result as MysqlQueryResult);
-        } else if (ends) {
-          // A connection that can't roll back is closed, which rolls back too.
-          this.destroy();
-          done(undefined, []);
-        } else {
-          done(this.#failed(sql, error), []);
-        }
-      },
-    );
+    const settle = (error: unknown, result: unknown): void => {
+      // A connection that is destroyed has answered for its statements already.
+      if (!this.#unanswered.delete(settle)) return;
+      if (error === null || error === undefined) {
+        done(undefined, result as MysqlQueryResult);
+      } else if (ends) {
+        // A connection that can't roll back is closed, which rolls back too.
+        this.destroy();
+        done(undefined, []);
+      } else {
+        done(this.#failed(sql, error), []);
+      }
+    };
+    this.#unanswered.add(settle);
+    this.#raw.query({ sql, timeout: this.#statementLimitMs }, parameters as never, settle);
     return undefined as never;
   }
 
@@ -206,6 +208,7 @@ class PooledConnection implements MysqlPoolConnection {
     this.#broken = true;
     this.#raw.destroy();
     this.#owner.onGone(this);
+    for (const settle of [...this.#unanswered]) settle(connectionLost(), []);
   }
 
   #failed(sql: string, error: unknown): unknown {
@@ -215,4 +218,8 @@ class PooledConnection implements MysqlPoolConnection {
     this.destroy();
     return sql === "commit" ? commitUnknown(error) : databaseGone(error);
   }
+}
+
+function connectionLost(): Error {
+  return Object.assign(new Error("The connection to the database was lost"), { code: "PROTOCOL_CONNECTION_LOST" });
 }

@@ -8,7 +8,9 @@ import { MysqlWriter } from "./mysql-writer.ts";
 import type { Database } from "./rows.ts";
 import type { StoreSide } from "./store.ts";
 
-const STATEMENT_LIMIT_MS = 20_000;
+const READ_LIMIT_MS = 20_000;
+/** Deleting a space takes its whole history along. */
+const WRITE_LIMIT_MS = 120_000;
 /** A reply of 4 MiB in the JSON of its event, each character escaped there and again in the statement. */
 const PACKET_MIN_BYTES = 32 * 1024 * 1024;
 
@@ -27,8 +29,8 @@ export async function openMysql(url: string): Promise<StoreSide> {
   } finally {
     await migrating.destroy();
   }
-  const read = open(address.connections, STATEMENT_LIMIT_MS);
-  const database = open(address.connections, STATEMENT_LIMIT_MS);
+  const read = open(address.connections, READ_LIMIT_MS);
+  const database = open(address.connections, WRITE_LIMIT_MS);
   const writer = new MysqlWriter(database);
   return {
     read,
