@@ -201,5 +201,6 @@ export class WarmPool {
     const waiting = this.#waiting.get(space_id) ?? [];
     this.#waiting.set(space_id, waiting);
     waiting.push({ id, buildId, shape, spec, connection, containerId, volumeId });
+    this.#options.log.debug({ computer: id, space: space_id, count: waiting.length }, "a computer waits in the pool");
   }
 }
