@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { unlinkSync, writeFileSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { COMPUTER, type HostAgent } from "@raworc/contract";
@@ -121,7 +120,7 @@ function giveContext(context: Readonly<Record<string, unknown>>): GivenContext {
   if (Buffer.byteLength(text) <= ARGUMENT_MAX_BYTES) {
     return { environment: { AGENT_CONTEXT: text }, remove: () => undefined };
   }
-  const path = `${COMPUTER.temporary}/context-${randomUUID()}.json`;
+  const path = `${COMPUTER.temporary}/context-${crypto.randomUUID()}.json`;
   try {
     writeFileSync(path, text, { flag: "wx", mode: 0o644 });
   } catch (error) {

@@ -9,12 +9,13 @@ import { commandEnvironment } from "./environment.ts";
 import { runCommand } from "./exec.ts";
 import { prepareFolders } from "./folders.ts";
 import { logLine } from "./host-log.ts";
+import { IdleMemory } from "./idle-memory.ts";
 import { Journal } from "./journal.ts";
 import { GRACE_MS } from "./limits.ts";
 import { sendLines } from "./message-lines.ts";
 import { Messages } from "./messages.ts";
 import { RequestError, readClaim, readExec, readMessage } from "./requests.ts";
-import { type Call, HostServer, readBody, sendEmpty, sendJson } from "./server.ts";
+import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson } from "./server.ts";
 
 /** Set by the bundler. */
 declare const HOST_VERSION: string;
@@ -38,7 +39,8 @@ export class Host {
     this.#journal = Journal.open(`${COMPUTER.state}/journal.ndjson`);
     this.#agents = new Agents({ config, proxied, session: this.#session, processes: this.#processes });
     this.#messages = new Messages(this.#journal, this.#agents);
-    this.#server = new HostServer({
+    const memory = new IdleMemory();
+    const routes: Record<string, Handler> = {
       "GET /health": ({ response }) => sendJson(response, this.#health()),
       "GET /watch": ({ response }) => response.writeHead(200).flushHeaders(),
       "POST /claim": (call) => this.#claim(call),
@@ -48,7 +50,8 @@ export class Host {
       "DELETE /messages/{}": (call) => this.#forget(call),
       "POST /exec": (call) => this.#exec(call),
       "POST /shutdown": (call) => this.#shutdown(call),
-    });
+    };
+    this.#server = new HostServer(routes, () => memory.used());
   }
 
   /** Answers when it resolves. */

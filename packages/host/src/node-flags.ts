@@ -4,8 +4,11 @@ export interface HostFlags {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** How Node.js is started for the host: it waits most of the time, so memory counts more than speed of computing. */
+/**
+ * How Node.js is started for the host, which waits most of the time: memory counts more than speed of computing. Without any
+ * of it the host works too, with 2 to 3 MiB more.
+ */
 export const HOST_NODE_FLAGS: HostFlags = {
-  arguments: ["--max-semi-space-size=1"],
-  environment: { UV_THREADPOOL_SIZE: "2" },
+  arguments: ["--optimize-for-size", "--max-semi-space-size=1", "--v8-pool-size=0", "--expose-gc"],
+  environment: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "65536", UV_THREADPOOL_SIZE: "1" },
 };

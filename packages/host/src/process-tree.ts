@@ -1,21 +1,23 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as after, setImmediate as nextTurn } from "node:timers/promises";
 
 /** Passes over the process table before a tree that forks faster than it is killed is left to the computer's own limits. */
 const PASSES_MAX = 1000;
+/** Milliseconds that killed processes are waited for: the kernel takes their memory back first, and tells nobody when. */
+const GONE_WITHIN_MS = 500;
 
 /**
  * Kills everything that came from one started process. A process group does not hold children that open a session of
  * their own, and parents are lost when they end. So everything started bears a mark that no child can shed: its own hard
  * limit of the resident set, which the kernel keeps and hands on, anyone may read, and nothing has obeyed since Linux 2.4.
  *
- * A process with a kill pending can't fork any more: once a pass finds nobody new, nobody is left.
+ * A process with a kill pending can't fork any more: once a pass finds nobody new, nobody is left. Resolves when they are gone.
  */
 export async function killTree(mark: number, group: number | undefined): Promise<void> {
   const killed = new Set<number>();
   for (let pass = 0; pass < PASSES_MAX; pass += 1) {
     const found = findTree(mark, group).filter((pid) => !killed.has(pid));
-    if (found.length === 0) return;
+    if (found.length === 0) break;
     for (const pid of found) {
       killed.add(pid);
       try {
@@ -25,6 +27,9 @@ export async function killTree(mark: number, group: number | undefined): Promise
       }
     }
     await nextTurn();
+  }
+  for (let waited = 0; waited < GONE_WITHIN_MS && [...killed].some((pid) => readRow(pid) !== undefined); waited += 1) {
+    await after(1);
   }
 }
 

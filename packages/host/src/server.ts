@@ -24,9 +24,11 @@ export class HostServer {
   readonly #routes: Readonly<Record<string, Handler>>;
   readonly #server: Server;
 
-  constructor(routes: Readonly<Record<string, Handler>>) {
+  /** `onUse` is called when a call was answered. */
+  constructor(routes: Readonly<Record<string, Handler>>, onUse: () => void) {
     this.#routes = routes;
     this.#server = createServer((request, response) => {
+      response.once("close", onUse);
       this.#answer(request, response).catch((error: unknown) => refuse(response, error));
     });
     // Answers last as long as the agents and commands that they tell of; only one who knows us can call.

@@ -202,7 +202,8 @@ export class TestComputer {
   }
 
   message(agent: string, content: string, options: { id?: string; history?: unknown[] } = {}) {
-    const id = options.id ?? `message-${(this.#messages += 1)}`;
+    this.#messages += 1;
+    const id = options.id ?? `message-${this.#messages}`;
     const context = {
       session_id: SESSION_ID,
       space: "default",

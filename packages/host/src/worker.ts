@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import { type HostAgent, WORKER_ERRORS, WORKER_LINE_MAX_BYTES, type WorkerInitialize } from "@raworc/contract";
 import { type AgentOutcome, type AgentTask, describeExit, failed, failureCode, type Tokens } from "./agent-outcome.ts";
@@ -61,7 +60,7 @@ export class Worker {
       child.once("exit", end);
       child.once("error", () => end(null, null));
     });
-    const marker = randomBytes(24).toString("hex");
+    const marker = `raworc-${crypto.randomUUID()}`;
     this.#outputs = [
       new MarkedOutput(child.stdio[3] as Readable, marker, (bytes) => this.#log.write("stdout", bytes)),
       new MarkedOutput(child.stdio[2] as Readable, marker, (bytes) => this.#log.write("stderr", bytes)),
