@@ -110,7 +110,7 @@ lay_context() {
 build_image() {
   local target=$1 tag=$2 started options
   started=$(date +%s%N)
-  options=(--network host --target "$target" --tag "$tag" --build-arg "BASE_IMAGE=$base" --build-arg "NODE_IMAGE=$node"
+  options=(--network host --force-rm --target "$target" --tag "$tag" --build-arg "BASE_IMAGE=$base" --build-arg "NODE_IMAGE=$node"
     --build-arg "RECIPE=$recipe" --build-arg "HOST=$host")
   [ -z "$fresh" ] || [ "$target" != session ] || options+=(--no-cache)
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do

@@ -95,6 +95,11 @@ export class ArtifactImages {
     signal: AbortSignal,
   ): Promise<void> {
     const keys = [...new Set(build.artifactKeys)].sort();
+    for (const key of keys) {
+      if (await this.has(key)) continue;
+      const message = `The artifact ${key} of build ${build.buildId} is gone. Build the space again.`;
+      throw new DriverError(message, { transient: false });
+    }
     const lines = [
       `FROM ${this.#sessionImage}`,
       ...keys.map((key) => `COPY --from=${this.#artifact(key)} / ${COMPUTER.artifacts}/${key}/`),

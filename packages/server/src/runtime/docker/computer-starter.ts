@@ -59,13 +59,17 @@ export class ComputerStarter {
   async start(spec: ComputerSpec, signal: AbortSignal): Promise<StartedComputer> {
     signal.throwIfAborted();
     const { events, sockets } = this.#options;
+    if (spec.root) await sockets.refuseLinks();
     await Promise.all([events.connected(signal), sockets.make(spec.id)]);
     const start = this.#plan(spec, await this.#wayOut(spec), signal);
     const engineId = await this.#create(start);
     if (engineId !== undefined) return this.#run(start, engineId);
     const found = await this.#options.computers.find(spec.id);
-    // It went between the two calls.
-    if (found === undefined) return this.start(spec, signal);
+    if (found === undefined) {
+      await this.#options.computers.refuseForeign(start.name);
+      // It went between the two calls.
+      return this.start(spec, signal);
+    }
     return this.#takeUp(start, found);
   }
 
@@ -95,9 +99,11 @@ export class ComputerStarter {
   /** The engine's id, or undefined where there is a container already. The files are prepared meanwhile. */
   async #create(start: Start): Promise<string | undefined> {
     const { spec } = start;
-    const prepared = this.#options.volumes.prepare({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb });
-    const [created] = await Promise.all([this.#createOrFind(start), prepared]);
-    return created;
+    const preparing = this.#options.volumes.prepare({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb });
+    const [created, prepared] = await Promise.allSettled([this.#createOrFind(start), preparing]);
+    if (created.status === "rejected") throw created.reason;
+    if (prepared.status === "rejected") throw prepared.reason;
+    return created.value;
   }
 
   async #createOrFind(start: Start): Promise<string | undefined> {
@@ -127,11 +133,6 @@ export class ComputerStarter {
       throw new DriverError(message, { cause: error, transient: false });
     }
     const { imageTag, buildId, artifactKeys } = spec.build;
-    for (const key of artifactKeys) {
-      if (await this.#options.images.has(key)) continue;
-      const message = `The image ${imageTag} is gone, and so is what it was made of. Build the space again.`;
-      throw new DriverError(message, { cause: error, transient: false });
-    }
     await this.#options.images.makeBuild(imageTag, { buildId, artifactKeys, spaceId: spec.spaceId }, signal);
   }
 

@@ -24,7 +24,7 @@ export interface InspectedComputer extends FoundContainer {
 
 const KINDS: readonly ComputerKind[] = ["session", "builder"];
 
-/** This installation's containers and volumes as they are on the engine. What has a name of ours without our labels is refused. */
+/** This installation's containers and volumes as they are on the engine. What lacks its labels is not there. */
 export class Computers {
   readonly #client: EngineClient;
   readonly #names: Names;
@@ -41,7 +41,7 @@ export class Computers {
       const name = this.#names.container(kind, id);
       const found = await this.#client.find({ method: "GET", path: `/containers/${name}/json` }, InspectedContainer);
       if (found === undefined) continue;
-      if (!this.#names.owns(found.Config.Labels)) throw foreign(`container ${name}`);
+      if (!this.#names.owns(found.Config.Labels)) continue;
       return {
         id,
         kind,
@@ -56,6 +56,14 @@ export class Computers {
       };
     }
     return undefined;
+  }
+
+  /** Throws DriverError where a container has a name of ours that this installation did not make. */
+  async refuseForeign(name: string): Promise<void> {
+    const found = await this.#client.find({ method: "GET", path: `/containers/${name}/json` }, InspectedContainer);
+    if (found === undefined || this.#names.owns(found.Config.Labels)) return;
+    const message = `There is a container ${name} that this installation did not make. Remove or rename it.`;
+    throw new DriverError(message, { transient: false });
   }
 
   async list(): Promise<readonly FoundContainer[]> {
@@ -74,8 +82,7 @@ export class Computers {
       const name = this.#names.volume(kind, id);
       const found = await this.#client.find({ method: "GET", path: `/volumes/${name}` }, InspectedVolume);
       if (found === undefined) continue;
-      if (!this.#names.owns(found.Labels)) throw foreign(`volume ${name}`);
-      return { name, kind };
+      if (this.#names.owns(found.Labels)) return { name, kind };
     }
     return undefined;
   }
@@ -116,9 +123,4 @@ function toStatus(state: string): ComputerStatus {
     default:
       return "stopped";
   }
-}
-
-function foreign(what: string): DriverError {
-  const message = `There is a Docker ${what} that Raworc did not make, or that another installation made. Remove or rename it.`;
-  return new DriverError(message, { transient: false });
 }

@@ -64,8 +64,8 @@ export function containerConfig(setting: ContainerSetting): { readonly shape: st
       ReadonlyRootfs: !spec.root,
       SecurityOpt: ["no-new-privileges:true"],
       ...(spec.root ? {} : { CapDrop: ["ALL"], CapAdd: HOST_CAPABILITIES }),
-      // Shared memory counts as memory, so its size is no limit of its own.
-      ShmSize: spec.limits.memory_mb * MIB,
+      // Shared memory counts as memory. Half leaves room: whoever fills it gets an error and nobody is killed for it.
+      ShmSize: Math.ceil(spec.limits.memory_mb / 2) * MIB,
       IpcMode: "private",
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       LogConfig: { Type: "local", Config: { "max-size": "1m", "max-file": "2", compress: "false" } },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Limits } from "@raworc/contract";
 import { z } from "zod";
@@ -35,6 +35,8 @@ import type { Volumes } from "./volumes.ts";
 const Flags = z.object({ arguments: z.array(z.string()), environment: z.record(z.string(), z.string()) });
 const NO_FLAGS: HostProgramFlags = { arguments: [], environment: {} };
 const MILLISECONDS = 1000;
+/** How the engine lists an image that has no name. */
+const NO_TAG = "<none>:<none>";
 
 export interface DockerDriverOptions extends DriverOptions {
   /** Null where the engine is not reached by a Unix socket. */
@@ -53,15 +55,17 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
   }
   const { log, dataDirectory, sessionImage } = options;
   const names = new Names(options.instanceId);
-  const sockets = await SocketDirectories.open(dataDirectory);
+  const directory = join(dataDirectory, "docker", names.folder);
+  const sockets = await SocketDirectories.open(join(directory, "s"));
   const client = new EngineClient(options.engineSocket);
   const shortContainers = new ShortContainers(client, names, sessionImage);
-  const sized = await SizedVolumes.open(join(dataDirectory, "docker", "volumes"), names);
+  const sized = await SizedVolumes.open(join(directory, "volumes"), names);
   if (sized.volumes === undefined) log.info({ reason: sized.problem }, "the disk limit of sessions is not enforced");
   return new DockerDriver({
     ...options,
     client,
     names,
+    directory,
     sockets,
     volumes: sized.volumes ?? new PlainVolumes(names, shortContainers),
     shortContainers,
@@ -72,6 +76,8 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
 }
 
 interface DockerDriverParts extends DriverOptions {
+  /** What is kept beside the engine. */
+  readonly directory: string;
   readonly client: EngineClient;
   readonly names: Names;
   readonly sockets: SocketDirectories;
@@ -296,14 +302,16 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async reset(): Promise<void> {
-    const { client, names } = this.#parts;
+    const { client, names, sockets, directory } = this.#parts;
     for (const { id } of await this.list()) await this.remove(id, { volume: true });
-    const query = { all: "1", filters: names.filter() };
-    for (const image of await client.json({ method: "GET", path: "/images/json", query }, ListedImages)) {
-      if (!names.owns(image.Labels)) continue;
-      for (const tag of image.RepoTags ?? []) await this.#images.removeImage(tag);
+    const query = { filters: names.filter() };
+    for (const { Id, RepoTags } of await client.json({ method: "GET", path: "/images/json", query }, ListedImages)) {
+      for (const tag of RepoTags ?? []) if (tag !== NO_TAG) await this.#images.removeImage(tag);
+      await this.#images.removeImage(Id);
     }
     await this.#network.remove();
+    await sockets.release();
+    await rm(directory, { recursive: true, force: true });
   }
 
   async close(): Promise<void> {

@@ -42,6 +42,11 @@ export class Names {
     return `raworc_${kind}_data_${id}`;
   }
 
+  /** Folder below the data directory for what drivers keep beside the engine. */
+  get folder(): string {
+    return this.#short;
+  }
+
   get network(): string {
     return `raworc_${this.#short}`;
   }

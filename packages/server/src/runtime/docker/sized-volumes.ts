@@ -2,7 +2,7 @@ import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, stat, truncate, writ
 import { dirname, join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { DriverError } from "../driver.ts";
-import { bind, type EngineMount } from "./container-config.ts";
+import type { EngineMount } from "./container-config.ts";
 import type { Names } from "./names.ts";
 import { LABEL } from "./names.ts";
 import { ProgramError, runProgram } from "./program.ts";
@@ -61,15 +61,15 @@ export class SizedVolumes implements Volumes {
       [LABEL.kind]: kind,
       [kind === "session" ? LABEL.session : LABEL.builder]: id,
     });
-    const options = { type: "none", o: "bind", device: join(this.#mount(id), FILES) };
+    const volume = (folder: string): Omit<EngineMount, "Target"> => {
+      const options = { type: "none", o: "bind", device: join(this.#mount(id), folder) };
+      const driver = { Name: "local", Options: options };
+      return { Type: "volume", VolumeOptions: { NoCopy: true, Labels: labels, DriverConfig: driver } };
+    };
     return [
-      {
-        Type: "volume",
-        Source: this.#names.volume(kind, id),
-        Target: COMPUTER.session,
-        VolumeOptions: { NoCopy: true, Labels: labels, DriverConfig: { Name: "local", Options: options } },
-      },
-      ...(kind === "builder" ? [bind(join(this.#mount(id), ARTIFACTS), COMPUTER.artifacts, false)] : []),
+      { ...volume(FILES), Source: this.#names.volume(kind, id), Target: COMPUTER.session },
+      // Without a name, it goes with the container.
+      ...(kind === "builder" ? [{ ...volume(ARTIFACTS), Target: COMPUTER.artifacts }] : []),
     ];
   }
 
@@ -92,7 +92,7 @@ export class SizedVolumes implements Volumes {
   }
 
   async list(): Promise<readonly string[]> {
-    return (await readdir(this.#directory)).filter((name) => !name.startsWith("."));
+    return (await readdir(this.#directory).catch(() => [])).filter((name) => !name.startsWith("."));
   }
 
   /** The source's file system is quiet while it is copied, so the copy is one that was cleanly written. */

@@ -1,0 +1,245 @@
+import { execFile } from "node:child_process";
+import { randomUUIDv7 } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { promisify } from "node:util";
+import { COMPUTER } from "@raworc/contract";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HOST_NODE_FLAGS } from "../../packages/host/src/node-flags.ts";
+import {
+  createDockerDriver,
+  type DockerDriver,
+  type DockerDriverOptions,
+} from "../../packages/server/src/runtime/docker/docker-driver.ts";
+import { Names } from "../../packages/server/src/runtime/docker/names.ts";
+import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
+import { ensureHostProgram } from "../../packages/server/src/runtime/host-program.ts";
+import { describeWith } from "../support/requirements.ts";
+import { claim, open, output, run, specOf } from "./computer-calls.ts";
+import { type DriverFixture, driverSuite } from "./driver-suite.ts";
+
+const exec = promisify(execFile);
+const docker = async (...words: string[]): Promise<string> => (await exec("docker", words)).stdout.trim();
+const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+interface DockerFixture extends DriverFixture {
+  readonly dataDirectory: string;
+  open(instanceId: string, more?: Partial<DockerDriverOptions>): Promise<DockerDriver>;
+}
+
+async function makeFixture(): Promise<DockerFixture> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "raworc-docker-"));
+  const log = pino({ level: "silent" });
+  const hostProgram = await ensureHostProgram(dataDirectory).catch(async (error: unknown) => {
+    await rm(dataDirectory, { recursive: true, force: true });
+    throw error;
+  });
+  const opened: DockerDriver[] = [];
+  const proxies: EgressProxy[] = [];
+  return {
+    dataDirectory,
+    async open(instanceId, more = {}) {
+      const egress = new EgressProxy({ log, mirrorHosts: ["localhost"] });
+      const driver = await createDockerDriver({
+        instanceId,
+        dataDirectory,
+        hostProgram,
+        egress,
+        certificates: null,
+        mirrorHosts: [],
+        userHome: dataDirectory,
+        path: process.env["PATH"] ?? "",
+        log,
+        engineSocket: "/var/run/docker.sock",
+        sessionImage: "raworc_session:dev",
+        ...more,
+      });
+      opened.push(driver);
+      proxies.push(egress);
+      return driver;
+    },
+    async kill(id) {
+      await docker("kill", "--signal", "KILL", `raworc_session_${id}`);
+    },
+    async traces(id) {
+      const label = ["--filter", `name=${id}`, "--format"];
+      return [
+        ...lines(await docker("ps", "--all", ...label, "{{.Names}}")),
+        ...lines(await docker("volume", "ls", ...label, "{{.Name}}")),
+        ...lines(await readFile("/proc/mounts", "utf8")).filter((line) => line.includes(id)),
+        ...lines((await exec("find", [dataDirectory, "-name", `*${id}*`])).stdout),
+        ...lines((await exec("losetup", ["--list", "--noheadings", "--output", "BACK-FILE"])).stdout).filter((line) =>
+          line.includes(id),
+        ),
+      ];
+    },
+    async close() {
+      // The last one of each installation is open no more: another removes what all of them made.
+      for (const driver of opened) {
+        await driver.reset();
+        await driver.close();
+      }
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      await rm(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+describeWith(["docker"], "docker", () => {
+  driverSuite("docker", makeFixture);
+
+  describe("docker driver, beside what all drivers promise", () => {
+    const instanceId = randomUUIDv7();
+    let fixture: DockerFixture;
+    let driver: DockerDriver;
+
+    beforeAll(async () => {
+      fixture = await makeFixture();
+      driver = await fixture.open(instanceId);
+    });
+    afterAll(async () => {
+      await fixture.close();
+    });
+    const remove = (id: string): Promise<void> => driver.remove(id, { volume: true });
+    const signal = (): AbortSignal => AbortSignal.timeout(60_000);
+    const container = (id: string): string => `raworc_session_${id}`;
+
+    it("takes two calls of the engine for a new computer, whatever its network", async () => {
+      // The first one makes the network and its fence.
+      await remove(await open(driver, specOf({ network: { mode: "open", allow: [] } })));
+      for (const mode of ["open", "allowlist", "none"] as const) {
+        const spec = specOf({ network: { mode, allow: [] } });
+        const before = driver.engineCalls;
+        await driver.start(spec, signal());
+        expect(driver.engineCalls - before, mode).toBe(2);
+        await remove(spec.id);
+      }
+    });
+
+    it("names and labels as people know them, and shows no secret", async () => {
+      const { id } = specOf();
+      const started = await driver.start(specOf({ id }), signal());
+      expect(started).toMatchObject({ containerId: container(id), volumeId: `raworc_session_data_${id}` });
+      await claim(driver, id, { CANARY: "c4n4ry-in-a-coal-mine" });
+      expect(await output(driver, id, "echo $CANARY | tee /session/logs-of-mine")).toBe("c4n4ry-in-a-coal-mine");
+      const shown = [
+        await docker("inspect", container(id)),
+        await docker("logs", container(id)),
+        await docker("volume", "inspect", `raworc_session_data_${id}`),
+      ].join("\n");
+      expect(shown).not.toContain("c4n4ry");
+      const [{ Config }] = JSON.parse(await docker("inspect", container(id))) as [
+        { Config: { Labels: object; Env: string[] } },
+      ];
+      expect(Config.Labels).toMatchObject({
+        "raworc.managed": "true",
+        "raworc.instance": instanceId,
+        "raworc.session": id,
+        "raworc.space": "space",
+      });
+      expect(Config.Env.map((line) => line.split("=")[0]).sort()).toEqual(
+        ["LANG", "PATH", ...Object.keys(HOST_NODE_FLAGS.environment)].sort(),
+      );
+      expect(await docker("exec", container(id), "ls", "/session/logs")).toBe("");
+      await remove(id);
+    });
+
+    it("tells what a host said that ends before it is ready", async () => {
+      const directory = join(fixture.dataDirectory, "broken");
+      await mkdir(directory);
+      await writeFile(join(directory, "host.mjs"), "console.error('the sky fell'); process.exit(3);");
+      const broken = await fixture.open(instanceId, { hostProgram: { directory, hash: "broken" } });
+      const spec = specOf();
+      await expect(broken.start(spec, signal())).rejects.toThrow(/exit code 3.*the sky fell/s);
+      // The next version makes the container anew.
+      await open(driver, spec);
+      expect(await output(driver, spec.id, "echo well")).toBe("well");
+      await remove(spec.id);
+    });
+
+    it("keeps open sessions from each other", async () => {
+      const network = { mode: "open" as const, allow: [] };
+      const [one, other] = [specOf({ network }), specOf({ network })];
+      await Promise.all([open(driver, one), open(driver, other)]);
+      const address = await output(driver, other.id, "hostname -I");
+      const listen = 'require("node:net").createServer((socket) => socket.end()).listen(8000, () => console.log("up"))';
+      const listening = output(driver, other.id, ["timeout", "4", "node", "-e", listen]).catch(() => "");
+      const connect = `require("node:net").connect({ host: "${address}", port: 8000, timeout: 1500 })
+        .on("connect", () => process.exit(0)).on("error", () => process.exit(1)).on("timeout", () => process.exit(2))`;
+      expect((await run(driver, one.id, ["sh", "-c", 'sleep 1; exec node -e "$0"', connect])).exitCode).not.toBe(0);
+      await listening;
+      await Promise.all([remove(one.id), remove(other.id)]);
+    });
+
+    it("gives open sessions the proxy where their network can't be fenced", async () => {
+      const other = randomUUIDv7();
+      const { network: name } = new Names(other);
+      await docker("network", "create", "--internal", name);
+      try {
+        const without = await fixture.open(other);
+        const spec = specOf({ network: { mode: "open", allow: [] } });
+        await open(without, spec);
+        expect(await docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", container(spec.id))).toBe("none");
+        expect(await output(without, spec.id, "echo $HTTPS_PROXY")).toBe(COMPUTER.egressProxy);
+        await without.reset();
+        expect(await docker("network", "ls", "--quiet", "--filter", `name=${name}`)).not.toBe("");
+      } finally {
+        await docker("network", "rm", name);
+      }
+    });
+
+    it("touches nothing that it did not make", async () => {
+      const { id } = specOf();
+      await docker("create", "--name", container(id), "raworc_session:dev");
+      try {
+        await expect(driver.start(specOf({ id }), signal())).rejects.toMatchObject({ transient: false });
+        await remove(id);
+        expect(await docker("ps", "--all", "--quiet", "--filter", `name=${id}`)).not.toBe("");
+      } finally {
+        await docker("rm", container(id));
+      }
+    });
+
+    it("follows no link that a root inside makes", async (test) => {
+      if (process.geteuid?.() !== 0) test.skip();
+      const spec = specOf({ root: true });
+      const victim = specOf();
+      await Promise.all([open(driver, spec), open(driver, victim)]);
+      const target = `../${basename(driver.socketDirectory(victim.id))}/${COMPUTER.hostSocket}`;
+      await output(driver, spec.id, `ln -sf ${target} ${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`);
+      await expect(output(driver, spec.id, "echo reached the other")).rejects.toThrow();
+      await Promise.all([remove(spec.id), remove(victim.id)]);
+    });
+
+    it("makes a build's image again from its artifacts", async () => {
+      const builder = specOf({ kind: "builder" });
+      await open(driver, builder);
+      const key = randomUUIDv7();
+      const path = `${COMPUTER.artifacts}/${key}`;
+      await output(driver, builder.id, `mkdir ${path} && echo agent > ${path}/file`);
+      await driver.storeArtifact(key, { computerId: builder.id, path }, signal());
+      await remove(builder.id);
+      const build = { buildId: randomUUIDv7(), spaceId: "space", spaceName: "a___space", artifactKeys: [key] };
+      const imageTag = await driver.composeBuild(build, signal());
+      await docker("rmi", imageTag);
+      const spec = specOf({ build: { buildId: build.buildId, imageTag, artifactKeys: [key] } });
+      await open(driver, spec);
+      expect(await output(driver, spec.id, `cat ${path}/file`)).toBe("agent");
+    });
+
+    it("leaves nothing after a reset", async () => {
+      await driver.reset();
+      const label = ["--filter", `label=raworc.instance=${instanceId}`];
+      for (const noun of ["container", "volume", "network", "image"]) {
+        const all = noun === "container" || noun === "image" ? ["--all"] : [];
+        expect(await docker(noun, "ls", "--quiet", ...all, ...label), noun).toBe("");
+      }
+      const mounts = await readFile("/proc/mounts", "utf8");
+      expect(mounts).not.toContain(fixture.dataDirectory);
+      const { stdout } = await exec("nft", ["list", "tables"]).catch(() => ({ stdout: "" }));
+      expect(stdout).not.toContain(new Names(instanceId).network);
+    });
+  });
+});
