@@ -1,0 +1,157 @@
+import { access, constants, mkdir, readdir, readFile, rmdir, watch, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DriverError } from "../driver.ts";
+import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup } from "./cgroups.ts";
+import type { MountLine } from "./mount-lines.ts";
+
+const CONTROLLERS = ["cpu", "memory", "pids"] as const;
+const FREEZE_PATIENCE_MS = 5000;
+
+/** One tree for all controllers. As root it begins at the top; else where it was handed to this user. */
+export class CgroupV2 implements Cgroups {
+  readonly version = "cgroup v2";
+  readonly enforced;
+  readonly freezes = true;
+  readonly #parent: string;
+
+  private constructor(parent: string, controllers: ReadonlySet<string>) {
+    this.#parent = parent;
+    this.enforced = {
+      cpus: controllers.has("cpu"),
+      memory_mb: controllers.has("memory"),
+      pids: controllers.has("pids"),
+    };
+  }
+
+  /** Undefined where memory and pids can't be limited this way. */
+  static async open(mounts: readonly MountLine[], label: string): Promise<CgroupV2 | undefined> {
+    const top = mounts.find(({ type }) => type === "cgroup2")?.target;
+    const base = top === undefined ? undefined : await findBase(top);
+    if (base === undefined) return undefined;
+    const parent = join(base, `raworc_${label}`);
+    try {
+      await enable(base);
+      await mkdir(parent, { recursive: true });
+      await enable(parent);
+      const enabled = new Set((await readFile(join(parent, "cgroup.subtree_control"), "latin1")).trim().split(" "));
+      if (enabled.has("memory") && enabled.has("pids")) return new CgroupV2(parent, enabled);
+    } catch (error) {
+      if (!isCode(error, "EACCES", "EPERM", "EROFS", "EBUSY", "ENOENT", "EOPNOTSUPP")) throw error;
+    }
+    await rmdir(parent).catch(() => undefined);
+    return undefined;
+  }
+
+  async create(name: string, limits: ChangeableLimits): Promise<void> {
+    await mkdir(join(this.#parent, name), { recursive: true });
+    await this.change(name, limits);
+  }
+
+  async change(name: string, limits: ChangeableLimits): Promise<void> {
+    const { quota, period } = quotaOf(limits.cpus);
+    await Promise.all([
+      this.#write(name, "memory.max", bytesOf(limits.memory_mb)),
+      this.#write(name, "memory.swap.max", 0),
+      this.#write(name, "pids.max", limits.pids),
+      this.#write(name, "cpu.max", `${quota} ${period}`),
+    ]);
+  }
+
+  async add(name: string, pid: number): Promise<void> {
+    await writeFile(join(this.#parent, name, "cgroup.procs"), String(pid));
+  }
+
+  async freeze(name: string): Promise<void> {
+    const events = join(this.#parent, name, "cgroup.events");
+    const patience = AbortSignal.timeout(FREEZE_PATIENCE_MS);
+    // The kernel tells of changes of this file; watching begins before the change is asked for.
+    const changes = watch(events, { signal: patience })[Symbol.asyncIterator]();
+    let change = changes.next();
+    change.catch(() => undefined);
+    try {
+      await this.#write(name, "cgroup.freeze", 1);
+      while (!(await this.isFrozen(name))) {
+        await change;
+        change = changes.next();
+      }
+    } catch (error) {
+      if (!patience.aborted) throw error;
+      await this.thaw(name);
+      throw new DriverError("The computer can't be frozen: a process does not stand still", {
+        cause: error,
+        transient: true,
+      });
+    } finally {
+      await changes.return?.();
+    }
+  }
+
+  thaw(name: string): Promise<void> {
+    return this.#write(name, "cgroup.freeze", 0);
+  }
+
+  async isFrozen(name: string): Promise<boolean> {
+    return /^frozen 1$/m.test(await this.#read(name, "cgroup.events"));
+  }
+
+  async memoryKills(name: string): Promise<number> {
+    return Number(/^oom_kill (\d+)$/m.exec(await this.#read(name, "memory.events"))?.[1] ?? 0);
+  }
+
+  async remove(name: string): Promise<void> {
+    await removeGroup(join(this.#parent, name));
+  }
+
+  async list(): Promise<readonly string[]> {
+    const entries = await readdir(this.#parent, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  }
+
+  async close(): Promise<void> {
+    await rmdir(this.#parent).catch(() => undefined);
+  }
+
+  /** Files of controllers that are not enabled are passed over: `enforced` says which. */
+  async #write(name: string, file: string, value: number | string): Promise<void> {
+    await writeFile(join(this.#parent, name, file), String(value), { flag: "r+" }).catch((error: unknown) => {
+      if (!isCode(error, "ENOENT")) throw error;
+    });
+  }
+
+  async #read(name: string, file: string): Promise<string> {
+    return readFile(join(this.#parent, name, file), "latin1").catch((error: unknown) => {
+      if (isCode(error, "ENOENT", "ENODEV")) return "";
+      throw error;
+    });
+  }
+}
+
+/**
+ * Where groups may be made: the top for root; else the nearest group above this process that its user may change. Moving a
+ * process takes the right to do so in the group that is above both places.
+ */
+async function findBase(top: string): Promise<string | undefined> {
+  if (process.getuid?.() === 0) return top;
+  const own = /^0::(.+)$/m.exec(await readFile("/proc/self/cgroup", "latin1"))?.[1];
+  if (own === undefined) return undefined;
+  for (let path = dirname(join(top, own)); path.startsWith(`${top}/`); path = dirname(path)) {
+    if ((await mayChange(path)) && (await mayChange(join(path, "cgroup.procs")))) return path;
+  }
+  return undefined;
+}
+
+async function mayChange(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Hands the controllers that are there down to the groups below. */
+async function enable(path: string): Promise<void> {
+  const there = new Set((await readFile(join(path, "cgroup.controllers"), "latin1")).trim().split(" "));
+  const given = new Set((await readFile(join(path, "cgroup.subtree_control"), "latin1")).trim().split(" "));
+  const missing = CONTROLLERS.filter((controller) => there.has(controller) && !given.has(controller));
+  if (missing.length === 0) return;
+  await writeFile(join(path, "cgroup.subtree_control"), missing.map((controller) => `+${controller}`).join(" "));
+}

@@ -1,0 +1,279 @@
+import { chmod, chown, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { COMPUTER, type Limits } from "@raworc/contract";
+import { type ComputerSpec, DriverError, type ObservedComputer } from "../driver.ts";
+import { HostConnection } from "../host-connection.ts";
+import { type ComputerEnds, waitForEnd } from "./computer-ends.ts";
+import { planComputer } from "./computer-plan.ts";
+import { ComputerRecord, readRecord, type VolumeRecord, writeRecord } from "./computer-record.ts";
+import { LaunchEnded, type Launched } from "./launcher.ts";
+import { isAlive, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
+import { hostReady } from "./readiness.ts";
+import { quote } from "./shell.ts";
+import { type Standstill, standstillBy } from "./standstill.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { WayOut } from "./way-out.ts";
+
+/** From the launch to the host's answer, on a machine that has other things to do. */
+const READY_PATIENCE_MS = 60_000;
+const LOG_TAIL = 2000;
+const LAUNCH_LOG = "launch.log";
+
+/** A record with a process that lives. */
+type Living = ComputerRecord & { readonly monitor: ProcessIdentity };
+
+/** Makes, stops and removes the computers themselves. One operation at a time for each id; the caller sees to that. */
+export class Computers {
+  readonly #surroundings: Surroundings;
+  readonly #ends: ComputerEnds;
+  readonly #wayOut: WayOut;
+  readonly #standstill: Standstill;
+
+  constructor(surroundings: Surroundings, ends: ComputerEnds, wayOut: WayOut) {
+    this.#surroundings = surroundings;
+    this.#ends = ends;
+    this.#wayOut = wayOut;
+    this.#standstill = standstillBy(surroundings.cgroups);
+  }
+
+  /** Serves and watches what another control plane left running, and removes control groups that nothing is left of. */
+  async takeUpAll(): Promise<void> {
+    const { layout, cgroups } = this.#surroundings;
+    const ids = await readdir(layout.computers);
+    for (const id of ids) {
+      const record = await this.#living(id);
+      if (record !== undefined) await this.#takeUp(id, record);
+    }
+    for (const name of (await cgroups?.list()) ?? []) {
+      if (!ids.includes(name) && !name.startsWith("copy-")) await cgroups?.remove(name);
+    }
+  }
+
+  async start(spec: ComputerSpec, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { layout } = this.#surroundings;
+    const record = await this.#living(spec.id);
+    if (record === undefined) return this.#launch(spec, signal);
+    await this.changeLimits(spec.id, spec.limits);
+    await this.#takeUp(spec.id, { ...record, network: spec.network });
+    await this.thaw(spec.id);
+    await hostReady(layout.socketDirectory(spec.id), patience(signal));
+  }
+
+  async stop(id: string, graceMs: number): Promise<void> {
+    const record = await this.#living(id);
+    if (record !== undefined) {
+      this.#ends.forget(id);
+      await this.thaw(id);
+      if (!(await this.#askToEnd(id, record, graceMs))) await this.#kill(id, record);
+    }
+    await this.#settle(id, true);
+    await this.#surroundings.volumes.sync(id);
+  }
+
+  async freeze(id: string): Promise<void> {
+    const record = await this.#living(id);
+    if (record === undefined) throw new DriverError("The computer does not run", { transient: true });
+    await this.#standstill.freeze(id, initOf(record));
+  }
+
+  async thaw(id: string): Promise<void> {
+    const record = await this.#living(id);
+    if (record === undefined) return;
+    if (await this.#standstill.isFrozen(id, initOf(record))) await this.#standstill.thaw(id, initOf(record));
+  }
+
+  async changeLimits(id: string, limits: Limits): Promise<void> {
+    if ((await this.#living(id)) !== undefined) await this.#surroundings.cgroups?.change(id, limits);
+  }
+
+  async remove(id: string): Promise<void> {
+    const { layout, launcher, mapping } = this.#surroundings;
+    const record = await this.#living(id);
+    if (record !== undefined) {
+      this.#ends.forget(id);
+      await this.#kill(id, record);
+    }
+    await this.#settle(id, true);
+    const sockets = layout.socketDirectory(id);
+    await rm(layout.computer(id), { recursive: true, force: true });
+    await rm(sockets, { recursive: true, force: true }).catch(async (error: unknown) => {
+      // The host made folders of its own there, under an id that this user is not.
+      if (mapping.kind !== "given") throw error;
+      await launcher.prepare([`rm -rf ${quote(sockets)}`]);
+    });
+  }
+
+  /** Brings what is written in a running computer into its disk image. */
+  async flush(id: string): Promise<void> {
+    const record = await this.#living(id);
+    if (record === undefined) return;
+    await this.#surroundings.volumes.flush(id, record.monitor);
+  }
+
+  async observe(id: string): Promise<ObservedComputer> {
+    const { layout, volumes, cgroups } = this.#surroundings;
+    const [record, volume] = await Promise.all([readRecord(layout.computer(id), ComputerRecord), volumes.find(id)]);
+    const living = record !== undefined && hasMonitor(record) && isAlive(record.monitor) ? record : undefined;
+    const frozen = living !== undefined && (await this.#standstill.isFrozen(id, initOf(living)));
+    const died = record !== undefined && record.monitor !== null && living === undefined;
+    return {
+      id,
+      kind: record?.kind ?? volume?.kind ?? "session",
+      status: record === undefined ? "absent" : living === undefined ? "stopped" : frozen ? "frozen" : "running",
+      containerId: record === undefined ? null : `raworc_session_${id}`,
+      volumeId: volume === undefined ? null : `raworc_session_data_${id}`,
+      outOfMemory: record?.outOfMemory === true || (died && ((await cgroups?.memoryKills(id)) ?? 0) > 0),
+    };
+  }
+
+  async #launch(spec: ComputerSpec, signal: AbortSignal): Promise<void> {
+    const { layout, launcher, volumes, cgroups } = this.#surroundings;
+    const { id } = spec;
+    const directory = layout.computer(id);
+    const isNew = (await readRecord(directory, ComputerRecord)) === undefined;
+    if (!isNew) await this.#settle(id, true);
+    const volume = await volumes.ensure(id, spec.kind, spec.limits.disk_mb);
+    await this.#makeSocketDirectory(id, volume);
+    const record: ComputerRecord = {
+      kind: spec.kind,
+      network: spec.network,
+      monitor: null,
+      init: null,
+      outOfMemory: false,
+    };
+    await writeRecord(directory, record);
+    const plan = planComputer(this.#surroundings, spec, volume, isNew);
+    const log = await open(join(directory, LAUNCH_LOG), "w");
+    let launched: Launched | undefined;
+    try {
+      launched = await launcher.launch({
+        ...plan,
+        firstId: volume.firstId,
+        root: spec.root,
+        logDescriptor: log.fd,
+        signal,
+        onMonitor: async (monitor) => {
+          await Promise.all([
+            writeRecord(directory, { ...record, monitor }),
+            this.#wayOut.serve(id, spec.network),
+            cgroups?.create(id, spec.limits).then(() => cgroups.add(id, monitor.pid)),
+          ]);
+        },
+      });
+      const { monitor, init } = launched;
+      await Promise.all([writeRecord(directory, { ...record, monitor, init }), this.#ready(id, launched, signal)]);
+      this.#ends.watchChild(id, launched.ended);
+    } catch (error) {
+      if (launched !== undefined) {
+        await this.#kill(id, { ...record, ...launched });
+        await launched.ended;
+      }
+      const reason = error instanceof LaunchEnded ? await this.#explain(id, volume, error) : error;
+      await this.#settle(id, true);
+      throw reason;
+    } finally {
+      await log.close();
+    }
+  }
+
+  async #ready(id: string, { ended }: Launched, signal: AbortSignal): Promise<void> {
+    const leaving = new AbortController();
+    const early = ended.then(() => {
+      throw new LaunchEnded();
+    });
+    try {
+      const socketDirectory = this.#surroundings.layout.socketDirectory(id);
+      const ready = hostReady(socketDirectory, AbortSignal.any([patience(signal), leaving.signal]));
+      await Promise.race([ready, early]);
+    } finally {
+      leaving.abort();
+      early.catch(() => undefined);
+    }
+  }
+
+  /** What a launch that ended by itself has said. */
+  async #explain(id: string, volume: VolumeRecord, cause: LaunchEnded): Promise<DriverError> {
+    const { layout, volumes } = this.#surroundings;
+    const launch = await readFile(join(layout.computer(id), LAUNCH_LOG), "utf8").catch(() => "");
+    const host = await volumes.readHostLog(id, volume);
+    const said = `${launch}\n${host}`.trim().slice(-LOG_TAIL);
+    this.#surroundings.log.warn({ computer: id, said }, "a computer ended while it started");
+    return new DriverError(`The computer ended while it started: ${said || "it said nothing"}`, {
+      cause,
+      transient: true,
+    });
+  }
+
+  /** On this machine its folder belongs to the host; where no id can be given, folders above keep others out. */
+  async #makeSocketDirectory(id: string, { firstId }: VolumeRecord): Promise<void> {
+    const { layout, mapping } = this.#surroundings;
+    const path = layout.socketDirectory(id);
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    if (mapping.kind === "own") await chown(path, firstId, firstId);
+    if (mapping.kind === "given") await chmod(path, 0o777);
+    await rm(join(path, COMPUTER.hostSocket), { force: true });
+  }
+
+  async #takeUp(id: string, record: Living): Promise<void> {
+    const socketDirectory = this.#surroundings.layout.socketDirectory(id);
+    await this.#wayOut.serve(id, record.network);
+    if (!this.#ends.isWatched(id)) this.#ends.watchHost(id, socketDirectory, record.monitor);
+  }
+
+  /** False where it did not end in time. */
+  async #askToEnd(id: string, { monitor }: Living, graceMs: number): Promise<boolean> {
+    if (graceMs <= 0) return false;
+    const connection = new HostConnection(this.#surroundings.layout.socketDirectory(id));
+    try {
+      await connection.shutdown(AbortSignal.timeout(graceMs));
+    } catch {
+      return false;
+    } finally {
+      connection.close();
+    }
+    return waitForEnd(monitor, graceMs);
+  }
+
+  async #kill(id: string, record: Living): Promise<void> {
+    const { monitor, init } = record;
+    // With process 1 the kernel ends all others; before it is known, all that the launch has started.
+    const processes = init === null ? treeOf(monitor) : [init];
+    for (const process of processes) signalProcess(process, "SIGKILL");
+    // What is frozen dies when it thaws.
+    if (await this.#standstill.isFrozen(id, initOf(record))) await this.#standstill.thaw(id, initOf(record));
+    if (await waitForEnd(monitor)) return;
+    throw new DriverError("The computer's processes did not end when they were killed", { transient: true });
+  }
+
+  /** After the end: nothing stays but what is recorded and the volume. */
+  async #settle(id: string, expected: boolean): Promise<void> {
+    const { layout, cgroups } = this.#surroundings;
+    const directory = layout.computer(id);
+    const record = await readRecord(directory, ComputerRecord);
+    this.#ends.forget(id);
+    await this.#wayOut.end(id);
+    await rm(join(layout.socketDirectory(id), COMPUTER.hostSocket), { force: true });
+    const outOfMemory = !expected && ((await cgroups?.memoryKills(id)) ?? 0) > 0;
+    await cgroups?.remove(id);
+    if (record !== undefined) await writeRecord(directory, { ...record, monitor: null, init: null, outOfMemory });
+  }
+
+  async #living(id: string): Promise<Living | undefined> {
+    const record = await readRecord(this.#surroundings.layout.computer(id), ComputerRecord);
+    return record !== undefined && hasMonitor(record) && isAlive(record.monitor) ? record : undefined;
+  }
+}
+
+function hasMonitor(record: ComputerRecord): record is Living {
+  return record.monitor !== null;
+}
+
+/** A launch that was cut short has noted its outer process only. */
+function initOf({ monitor, init }: Living): ProcessIdentity {
+  return init ?? monitor;
+}
+
+function patience(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(READY_PATIENCE_MS)]);
+}

@@ -1,0 +1,78 @@
+import { statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DriverError } from "../driver.ts";
+import { quote } from "./shell.ts";
+
+/** Places that hold nothing which computers are made from. A mount here is seen by that computer's launch alone. */
+const PLACES = ["/dev/shm", "/mnt", "/media", "/srv", "/run"];
+
+/**
+ * Where the launch of one computer gathers what bubblewrap mounts, in a mount namespace of its own: uid 0 of the computer may
+ * not enter the folders of this machine's user. All mounts go with the last process of the computer.
+ */
+export class Stage {
+  readonly directory: string;
+  readonly #table: string;
+  readonly #lines: string[];
+  readonly #names = new Map<string, string>();
+
+  /** `table` is a file that may be written; `sources` is all that will be mounted. */
+  constructor(table: string, sources: readonly string[]) {
+    this.#table = table;
+    this.directory = choosePlace(sources);
+    this.#lines = [`tmpfs ${this.directory} tmpfs size=1m,mode=0755`];
+  }
+
+  /** Mounts a folder, or the folder of a file, and gives the source's path on the stage. */
+  bind(source: string): string {
+    const isFile = statSync(source, { throwIfNoEntry: false })?.isDirectory() === false;
+    const folder = isFile ? dirname(source) : source;
+    let name = this.#names.get(folder);
+    if (name === undefined) {
+      name = `m${this.#names.size}`;
+      this.#names.set(folder, name);
+      this.#add(folder, name, "none", "bind");
+    }
+    const path = join(this.directory, name);
+    return isFile ? join(path, basename(source)) : path;
+  }
+
+  /** Mounts a disk image. */
+  disk(image: string, name: string): string {
+    return this.#add(image, name, "ext4", "loop,nosuid,nodev,noatime,noinit_itable,discard");
+  }
+
+  /** Mounts a folder under a name. */
+  folder(source: string, name: string): string {
+    return this.#add(source, name, "none", "bind");
+  }
+
+  /** Shell commands that make all mounts at once. */
+  get commands(): readonly string[] {
+    const table = quote(this.#table);
+    return [`printf %s ${quote(`${this.#lines.join("\n")}\n`)} >${table}`, `mount --all --fstab ${table}`];
+  }
+
+  #add(source: string, name: string, type: string, options: string): string {
+    const target = join(this.directory, name);
+    this.#lines.push(`${inFstab(source)} ${target} ${type} ${options},X-mount.mkdir`);
+    return target;
+  }
+}
+
+/** Blanks and what looks like an escape are written in octal, as fstab(5) wants it. */
+function inFstab(path: string): string {
+  return path.replace(/[\s\\#]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
+
+function choosePlace(sources: readonly string[]): string {
+  const place = PLACES.find(
+    (candidate) =>
+      statSync(candidate, { throwIfNoEntry: false })?.isDirectory() === true &&
+      !sources.some((source) => source === candidate || source.startsWith(`${candidate}/`)),
+  );
+  if (place !== undefined) return place;
+  throw new DriverError(`A computer can't be made from folders in all of ${PLACES.join(", ")} at once`, {
+    transient: false,
+  });
+}
