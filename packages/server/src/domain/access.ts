@@ -34,6 +34,8 @@ export interface Target {
   readonly space: SpaceIdentity | null | "any";
   /** Name of the object as `resource_names` mean it. Left out for a collection. */
   readonly name?: string | undefined;
+  /** The name is the one that the call would give: a refusal is about the collection, since there is no object yet. */
+  readonly isNew?: boolean | undefined;
   /** Account id of the session's creator, for sessions and all that is in them. */
   readonly ownerId?: string | undefined;
 }
@@ -129,7 +131,7 @@ export function allows(principal: Principal, verb: Verb, resource: Resource, tar
  */
 export function decide(principal: Principal, verb: Verb, resource: Resource, target: Target): Decision {
   if (allows(principal, verb, resource, target)) return "allowed";
-  if (target.name === undefined) {
+  if (target.name === undefined || target.isNew === true) {
     const { space } = target;
     return space === null || space === "any" || seesSpace(principal, space) ? "forbidden" : "hidden";
   }

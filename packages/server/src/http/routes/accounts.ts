@@ -49,7 +49,7 @@ export function accountRoutes(app: FastifyInstance, collaborators: Collaborators
     },
   );
 
-  const toCreate = ({ body }: { body: { user: string } }) => ({ space: null, name: body.user });
+  const toCreate = ({ body }: { body: { user: string } }) => ({ space: null, name: body.user, isNew: true });
   route(app, "service-accounts.create", { locate: toCreate }, async ({ body }) => {
     const { active, description, pass, user } = body;
     const passwordHash = await passwords.hash(pass);

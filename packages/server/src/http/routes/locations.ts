@@ -26,12 +26,12 @@ export interface SessionLocation extends Target {
 export async function locateInSpace(reader: Reader, spaceName: string, name?: string): Promise<SpaceLocation> {
   const space = await findSpace(reader, spaceName);
   if (space === undefined) throw hiddenError();
-  return name === undefined ? { space } : { space, name };
+  return name === undefined ? { space } : { space, name, isNew: true };
 }
 
 /** A space itself, as an object. */
-export function locateSpace(reader: Reader, name: string): Promise<SpaceLocation> {
-  return locateInSpace(reader, name, name);
+export async function locateSpace(reader: Reader, name: string): Promise<SpaceLocation> {
+  return { ...(await locateInSpace(reader, name)), name };
 }
 
 export async function locateAgent(reader: Reader, spaceName: string, name: string): Promise<AgentLocation> {

@@ -51,12 +51,12 @@ export function roleBindingRoutes(app: FastifyInstance, { access, store }: Colla
   });
 
   const toCreate = async ({ body }: { body: { role_name: string; space: string | null } }, { principal }: Caller) => {
-    if (body.space === null) return { space: null, name: body.role_name };
+    if (body.space === null) return { space: null, name: body.role_name, isNew: true };
     const space = await findSpace(store.read, body.space);
     if (space === undefined || !seesSpace(principal, space)) {
       throw invalidFields([notThere("body.space", "space", body.space)]);
     }
-    return { space, name: body.role_name };
+    return { space, name: body.role_name, isNew: true };
   };
   route(app, "role-bindings.create", { locate: toCreate }, async ({ body, located: { space }, note, principal }) => {
     note.details = { role_name: body.role_name, principal: body.principal, space: body.space };

@@ -25,14 +25,18 @@ export function roleRoutes(app: FastifyInstance, { access, store }: Collaborator
     return page.items;
   });
 
-  route(app, "roles.create", { locate: ({ body }) => ({ space: null, name: body.name }) }, ({ body, principal }) =>
-    access.change(async (transaction) => {
-      requireCover(principal, body.rules);
-      if ((await findRole(transaction, body.name)) !== undefined) {
-        throw new RaworcError("name_taken", `There is a role named ${body.name} already; choose another name.`);
-      }
-      return insertRole(transaction, body);
-    }),
+  route(
+    app,
+    "roles.create",
+    { locate: ({ body }) => ({ space: null, name: body.name, isNew: true }) },
+    ({ body, principal }) =>
+      access.change(async (transaction) => {
+        requireCover(principal, body.rules);
+        if ((await findRole(transaction, body.name)) !== undefined) {
+          throw new RaworcError("name_taken", `There is a role named ${body.name} already; choose another name.`);
+        }
+        return insertRole(transaction, body);
+      }),
   );
 
   route(app, "roles.get", { locate }, ({ located }) => located.role);

@@ -41,13 +41,17 @@ export function spaceRoutes(
     return page.items.map(present);
   });
 
-  route(app, "spaces.create", { locate: ({ body }) => ({ space: null, name: body.name }) }, ({ body, principal }) =>
-    store
-      .write(async (transaction) => {
-        if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
-        return insertSpace(transaction, { ...body, createdBy: principal.name });
-      })
-      .then(present),
+  route(
+    app,
+    "spaces.create",
+    { locate: ({ body }) => ({ space: null, name: body.name, isNew: true }) },
+    ({ body, principal }) =>
+      store
+        .write(async (transaction) => {
+          if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
+          return insertSpace(transaction, { ...body, createdBy: principal.name });
+        })
+        .then(present),
   );
 
   route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { API_BASE } from "@raworc/contract";
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
+import { type Identity, openIdentity } from "../../packages/server/src/access/identity.ts";
+import { CallAudit } from "../../packages/server/src/http/call-audit.ts";
+import { registerRoutes } from "../../packages/server/src/http/routes.ts";
+import { createHttpServer } from "../../packages/server/src/http/server.ts";
+import { Builds } from "../../packages/server/src/operator/builds.ts";
+import { Idle } from "../../packages/server/src/operator/idle.ts";
+import { Messages } from "../../packages/server/src/operator/messages.ts";
+import { SessionLog } from "../../packages/server/src/operator/session-log.ts";
+import { SessionOpener } from "../../packages/server/src/operator/session-opener.ts";
+import { Sessions } from "../../packages/server/src/operator/sessions.ts";
+import { Wakeups } from "../../packages/server/src/operator/wakeups.ts";
+import { WarmPool } from "../../packages/server/src/operator/warm-pool.ts";
+import { DriverError, type RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
+import { loadKeys } from "../../packages/server/src/security/keys.ts";
+import { openStore, type Store } from "../../packages/server/src/store/store.ts";
+import { createLog } from "../../packages/server/src/telemetry/log.ts";
+
+/** A driver that has no computers, and says so whatever it is asked to do. */
+function noDriver(): RuntimeDriver {
+  const refuse = async (): Promise<never> => {
+    throw new DriverError("There are no computers in this test", { transient: false });
+  };
+  return new Proxy({} as RuntimeDriver, {
+    get: (_, name) => {
+      if (name === "check") return async () => ({ ok: true, detail: "" });
+      if (name === "name") return "sandbox";
+      if (name === "close") return async () => undefined;
+      if (name === "socketDirectory") return () => "/nonexistent";
+      return refuse;
+    },
+  });
+}
+
+/** Everything of a control plane that answers calls, over a real database, without computers and without a port. */
+export interface ControlPlane {
+  readonly app: FastifyInstance;
+  readonly identity: Identity;
+  readonly plainStore: Store;
+  readonly directory: string;
+  readonly logLines: readonly string[];
+  /** Calls the API; `token` may be left out. */
+  call(method: InjectOptions["method"], path: string, options?: CallOptions): Promise<LightMyRequestResponse>;
+  login(user: string, pass: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  readonly token?: string | undefined;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export async function openControlPlane(given?: { readonly directory: string }): Promise<ControlPlane> {
+  const directory = given?.directory ?? (await mkdtemp(join(tmpdir(), "raworc-access-")));
+  const logLines: string[] = [];
+  const log = createLog("debug", { write: (line: string) => void logLines.push(line) });
+  const keys = await loadKeys({ dataDirectory: directory });
+  const plainStore = await openStore({ kind: "sqlite", path: join(directory, "raworc.db") });
+  const identity = await openIdentity(plainStore, keys, { dataDirectory: directory }, log);
+  const { access, audit, store } = identity;
+  const driver = noDriver();
+  const wakeups = new Wakeups();
+  const sessionLog = new SessionLog(store, wakeups);
+  const environmentOf = async () => ({});
+  const pool = new WarmPool({ store, driver, log });
+  const sessions = new Sessions({
+    store,
+    sessionLog,
+    driver,
+    log,
+    environmentOf,
+    onLost: () => undefined,
+    onReady: () => undefined,
+    onUnused: () => undefined,
+  });
+  const idle = new Idle({ store, sessionLog, sessions, log });
+  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, environmentOf });
+  const messages = new Messages({ store, sessionLog, sessions, log });
+  const builds = new Builds({
+    store,
+    wakeups,
+    driver,
+    log,
+    environment: {},
+    allowLocalSources: true,
+    onCompleted: () => undefined,
+  });
+  const app = createHttpServer({
+    log,
+    authenticate: (token) => access.authenticate(token),
+    watch: (caller, mayGoOn, end) => access.watch(caller, mayGoOn, end),
+    audit: new CallAudit(audit, identity.refusals),
+    checkAnswers: true,
+  });
+  registerRoutes(app, {
+    ...identity,
+    wakeups,
+    sessionLog,
+    sessions,
+    messages,
+    builds,
+    opener,
+    pool,
+    idle,
+    operator: { running: () => true },
+    runtime: driver,
+    allowLocalSources: true,
+  });
+  await app.ready();
+
+  const call: ControlPlane["call"] = (method, path, { token, body, headers } = {}) =>
+    app.inject({
+      method: method ?? "GET",
+      url: `${API_BASE}${path}`,
+      headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+  return {
+    app,
+    identity,
+    plainStore,
+    directory,
+    logLines,
+    call,
+    login: async (user, pass) => {
+      const answer = await call("POST", "/auth/login", { body: { user, pass } });
+      if (answer.statusCode !== 200) throw new Error(`Login of ${user}: ${answer.body}`);
+      return answer.json<{ token: string }>().token;
+    },
+    close: async () => {
+      await app.api.drain(1000);
+      await Promise.all([messages.close(), builds.close(), idle.close(), pool.close()]);
+      await sessions.close();
+      await identity.close();
+      await plainStore.close();
+      if (given === undefined) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
