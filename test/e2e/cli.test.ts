@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
+import { createClient } from "@raworc/client";
 import type { Build, Health, Session } from "@raworc/contract";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWith } from "../support/requirements.ts";
@@ -37,6 +38,11 @@ interface Ended {
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
+}
+
+interface SavedLogins {
+  readonly current: string;
+  readonly logins: Readonly<Record<string, { readonly token: string }>>;
 }
 
 interface RunOptions {
@@ -77,11 +83,15 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     return JSON.parse(out) as T;
   }
 
-  const sessions = () => json<Session[]>(["get", "sessions", "-o", "json"]);
+  /** What the server itself says, past the command line. */
+  async function sessions(): Promise<Session[]> {
+    const { current, logins } = JSON.parse(await readFile(join(home, "auth.json"), "utf8")) as SavedLogins;
+    return createClient({ server: current, token: logins[current]?.token }).call("sessions.list");
+  }
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "raworc-cli-e2e-"));
-    home = join(folder, "home");
+    folder = await mkdtemp(join(tmpdir(), "raworc-e-"));
+    home = join(folder, "h");
     repository = join(folder, "talker");
     const git = (...words: string[]) => execFileSync("git", ["-C", repository, ...words]);
     execFileSync("git", ["init", "-q", repository]);
@@ -283,7 +293,7 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     expect(await raworc(login, { input: "guess\n" })).toMatchObject({ code: 1, out: "" });
     expect(await raworc(["auth", "login", "--token", "x.y.z"])).toMatchObject({ code: 1, out: "" });
     expect(await readFile(join(home, "auth.json"), "utf8")).toBe(before);
-    const { current, logins } = JSON.parse(before) as { current: string; logins: Record<string, { token: string }> };
+    const { current, logins } = JSON.parse(before) as SavedLogins;
     const token = logins[current]?.token ?? "";
     expect(await raworc(["auth", "logout"])).toMatchObject({ code: 0 });
     expect(await raworc(["auth"])).toMatchObject({ code: 4, err: expect.stringContaining("raworc auth login") });

@@ -24,9 +24,16 @@ export interface StartedServer {
   readonly reason: string;
 }
 
-/** The server did not become healthy. The message is the server's own. */
+/** The server did not become healthy. */
 export class StartFailure extends Error {
   override readonly name = "StartFailure";
+  /** Whether the message is the server's own word; else only its log tells why. */
+  readonly isExplained: boolean;
+
+  constructor(message: string, isExplained: boolean) {
+    super(message);
+    this.isExplained = isExplained;
+  }
 }
 
 export type ServerOutput = { readonly kind: "inherit" } | { readonly kind: "log"; readonly path: string };
@@ -106,7 +113,7 @@ function untilHealthy(child: ChildProcess, options: StartOptions): Promise<Start
     // What the process said last arrives before its channel closes.
     child.once("close", (code, signal) => {
       const end = signal === null ? `exit code ${code}` : signal;
-      reject(new StartFailure(told ?? `The server ended with ${end} before it was ready.`));
+      reject(new StartFailure(told ?? `The server ended with ${end} before it was ready.`, told !== undefined));
     });
   });
 }

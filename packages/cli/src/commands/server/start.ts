@@ -122,7 +122,7 @@ async function startWatched(context: Context, overrides: Overrides, foreground: 
     if (!(error instanceof StartFailure)) throw error;
     if (interrupt.signal.aborted) throw new CommandFailure("The start was interrupted.");
     writeReport({ message: error.message, hints: [] }, streams.err);
-    if (!foreground) await showLogTail(context, logFrom);
+    if (!foreground && !error.isExplained) await showLogTail(context, logFrom);
     throw new SilentFailure();
   } finally {
     spinner.stop();

@@ -26,7 +26,9 @@ export async function talkByLines(context: Context, conversation: Conversation, 
           printer.end(turn);
           if (turn.status !== "done") {
             failed += 1;
-            const hints = turn.error?.log ? [`${turn.error.log} in the session has the details`] : [];
+            const hints = turn.error?.log
+              ? [`/session/${turn.error.log} of the session ${conversation.id} has the details`]
+              : [];
             writeReport({ message: turn.error?.message ?? `The message was ${turn.status}`, hints }, err);
           }
         }

@@ -54,11 +54,11 @@ describe("an answer for a person", () => {
   });
 
   test("tells of failures and cancellation after what was said before", () => {
-    const error = { code: "handler_failed", message: "ValueError: \x1b[31mno", log: "/session/logs/x_stderr.log" };
+    const error = { code: "handler_failed", message: "ValueError: \x1b[31mno", log: "logs/x_stderr.log" };
     const failed: TurnEnd = { type: "end", status: "failed", reply: reply("ValueError", "system"), error };
     const text = print(["partly"], failed, true);
     expect(text).toContain("Agent: partly\nFailed: ValueError: no\n");
-    expect(text).toContain("x_stderr.log");
+    expect(text).toContain("/session/logs/x_stderr.log");
     const cancelled: TurnEnd = { type: "end", status: "cancelled", reply: null, error: undefined };
     expect(print(["partly"], cancelled, true)).toBe("Agent: partly\nCancelled\n");
   });

@@ -85,7 +85,7 @@ export class TurnPrinter {
     if (status === "cancelled") out.line(out.paint("yellow", `Cancelled${reasonOf(error?.message)}`));
     else if (status === "failed") {
       out.line(`${out.paint(["bold", "red"], "Failed:")} ${cleanLine(error?.message ?? "the agent failed")}`);
-      if (error?.log) out.line(out.paint("dim", `  ${cleanLine(error.log)} in the session has the details`));
+      if (error?.log) out.line(out.paint("dim", `  /session/${cleanLine(error.log)} has the details`));
     }
     const facts = factsOf(reply?.metadata ?? {});
     if (facts !== "") out.line(out.paint("dim", `  ${facts}`));
