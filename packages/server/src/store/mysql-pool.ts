@@ -10,6 +10,10 @@ export interface MysqlPoolOptions {
 }
 
 const CONNECT_LIMIT_MS = 5000;
+/** The server closes what says nothing for longer, and with it frees the locks of a process that hangs. */
+const SILENCE_MAX_S = 30;
+/** Safely before the server may close it. */
+const IDLE_MAX_MS = 20_000;
 
 /**
  * What the statements of this program rely on, whatever the server's own settings are. READ COMMITTED: a statement sees
@@ -19,7 +23,7 @@ const CONNECT_LIMIT_MS = 5000;
 const SETTINGS = [
   "set names utf8mb4 collate utf8mb4_bin",
   "set session transaction isolation level read committed",
-  `set session time_zone = '+00:00', innodb_lock_wait_timeout = 10, autocommit = 1,
+  `set session time_zone = '+00:00', innodb_lock_wait_timeout = 10, wait_timeout = ${SILENCE_MAX_S}, autocommit = 1,
     sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`,
 ];
 
@@ -62,6 +66,10 @@ export class MysqlPool implements KyselyPool {
         return;
       }
       const connection = this.#idle.pop();
+      if (connection !== undefined && performance.now() - connection.idleSince > IDLE_MAX_MS) {
+        connection.destroy();
+        return;
+      }
       if (connection !== undefined) {
         this.#waiting.shift()?.(undefined, connection);
         continue;
@@ -116,8 +124,12 @@ export class MysqlPool implements KyselyPool {
   }
 
   #giveBack(connection: PooledConnection): void {
-    if (connection.broken || this.#closed) connection.destroy();
-    else this.#idle.push(connection);
+    if (connection.broken || this.#closed) {
+      connection.destroy();
+    } else {
+      connection.idleSince = performance.now();
+      this.#idle.push(connection);
+    }
     this.#serve();
   }
 
@@ -137,6 +149,7 @@ interface Owner {
 /** One connection, in the shape that Kysely asks for. Its errors say whether the database is gone. */
 class PooledConnection implements MysqlPoolConnection {
   readonly config: object;
+  idleSince = 0;
   readonly #raw: Connection;
   readonly #statementLimitMs: number;
   readonly #owner: Owner;

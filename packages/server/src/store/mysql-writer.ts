@@ -8,6 +8,9 @@ import type { Transaction } from "./write-queue.ts";
 type Work<T> = (transaction: Transaction) => Promise<T>;
 
 const CONFLICTS_MAX = 30;
+/** A wait for a lock that took its whole time weighs as much as so many conflicts. */
+const LOCK_WAIT_WEIGHT = 10;
+const LOCK_WAIT_TIMEOUT = 1205;
 /** A check that is still crossed after so many looks isn't: the work itself breaks a rule of the schema. */
 const CROSSINGS_MAX = 3;
 const PAUSE_MAX_MS = 50;
@@ -54,7 +57,8 @@ export class MysqlWriter {
       } catch (error) {
         if (isRaworcError(error)) throw error;
         const failure = failureOf(error);
-        if (failure === "conflict") conflicts += 1;
+        if (failure === "conflict")
+          conflicts += (error as { errno?: number }).errno === LOCK_WAIT_TIMEOUT ? LOCK_WAIT_WEIGHT : 1;
         else if (failure === "crossed") crossings += 1;
         else throw error;
         if (crossings >= CROSSINGS_MAX) throw error;
