@@ -4,6 +4,9 @@ export const REPLY_KEPT_BYTES = 4 * 1024 * 1024;
 export const REPLY_FILE_MAX_BYTES = 1024 * 1024 * 1024;
 /** Of each log file; what comes after is dropped, and a line says so. */
 export const LOG_MAX_BYTES = 10 * 1024 * 1024;
+/** Of all logs and whole replies together, where a tenth of the disk is not less. */
+export const LOG_FOLDER_MAX_BYTES = 512 * 1024 * 1024;
+export const LOG_FILES_MAX = 20_000;
 /** Of a request from the control plane. */
 export const BODY_MAX_BYTES = 64 * 1024 * 1024;
 /** Of an error's text in a record; the whole is in the stderr log. */

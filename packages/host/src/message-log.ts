@@ -1,9 +1,12 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { COMPUTER } from "@raworc/contract";
 import { DiskFullError, errorCode, isDiskFull } from "./disk-full.ts";
 import { LOG_MAX_BYTES } from "./limits.ts";
+import type { LogFolder } from "./log-folder.ts";
 
 export type LogStream = "stdout" | "stderr";
+
+const KEPT_WHEN_FULL_BYTES = 64 * 1024;
 
 interface LogFile {
   readonly descriptor: number;
@@ -14,23 +17,25 @@ interface LogFile {
 export class MessageLog {
   /** Relative to the session's folder, and without the ending: `logs/{agent}_{date}_{time}_{milliseconds}`. */
   readonly stem: string;
+  readonly #folder: LogFolder;
   readonly #files: Readonly<Record<LogStream, LogFile>>;
   #diskFull = false;
   #closed = false;
 
-  private constructor(stem: string, files: Readonly<Record<LogStream, LogFile>>) {
+  private constructor(folder: LogFolder, stem: string, files: Readonly<Record<LogStream, LogFile>>) {
+    this.#folder = folder;
     this.stem = stem;
     this.#files = files;
   }
 
   /** Throws DiskFullError. */
-  static open(agent: string, now: Date): MessageLog {
+  static open(folder: LogFolder, agent: string, now: Date): MessageLog {
     // Two messages of one agent in the same millisecond: the later one counts on.
     for (let time = now.getTime(); ; time += 1) {
       const stem = `logs/${agent}_${stamp(new Date(time))}`;
       try {
         const stdout = create(`${stem}_stdout.log`);
-        return new MessageLog(stem, { stdout, stderr: create(`${stem}_stderr.log`) });
+        return new MessageLog(folder, stem, { stdout, stderr: create(`${stem}_stderr.log`) });
       } catch (error) {
         if (isDiskFull(error)) throw new DiskFullError(error);
         if (errorCode(error) !== "EEXIST") throw error;
@@ -55,7 +60,7 @@ export class MessageLog {
     const file = this.#files[stream];
     const left = LOG_MAX_BYTES - file.bytes;
     if (this.#closed || this.#diskFull || left < 0 || bytes.length === 0) return;
-    file.bytes += bytes.length;
+    file.bytes = Math.min(file.bytes + bytes.length, LOG_MAX_BYTES + 1);
     try {
       writeAll(file.descriptor, bytes.subarray(0, left));
       if (file.bytes > LOG_MAX_BYTES) {
@@ -64,6 +69,9 @@ export class MessageLog {
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       this.#diskFull = true;
+      // What fills the disk is given back: the agent can't remove logs, and the next message needs the space.
+      file.bytes = Math.min(file.bytes, KEPT_WHEN_FULL_BYTES);
+      ftruncateSync(file.descriptor, file.bytes);
     }
   }
 
@@ -71,7 +79,9 @@ export class MessageLog {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const file of Object.values(this.#files)) closeSync(file.descriptor);
+    for (const { descriptor } of Object.values(this.#files)) closeSync(descriptor);
+    this.#folder.add(this.outputFile, this.#files.stdout.bytes);
+    this.#folder.add(this.errorFile, this.#files.stderr.bytes);
   }
 }
 

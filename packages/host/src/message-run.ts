@@ -1,6 +1,7 @@
 import type { AgentOutcome } from "./agent-outcome.ts";
 import { isDiskFull } from "./disk-full.ts";
 import type { JournalEntry } from "./journal-entry.ts";
+import type { LogFolder } from "./log-folder.ts";
 import { MessageLog } from "./message-log.ts";
 import { Reply } from "./reply.ts";
 
@@ -9,6 +10,7 @@ export class MessageRun {
   readonly #entry: JournalEntry;
   readonly #startedAt: Date;
   readonly #clock = performance.now();
+  #folder: LogFolder | undefined;
   #log: MessageLog | undefined;
   #reply: Reply | undefined;
   #pending = "";
@@ -24,8 +26,9 @@ export class MessageRun {
   }
 
   /** Throws DiskFullError. Who gets the log closes it. */
-  openLog(agent: string): MessageLog {
-    this.#log = MessageLog.open(agent, this.#startedAt);
+  openLog(folder: LogFolder, agent: string): MessageLog {
+    this.#folder = folder;
+    this.#log = MessageLog.open(folder, agent, this.#startedAt);
     this.#reply = new Reply(this.#log.stem);
     return this.#log;
   }
@@ -67,12 +70,14 @@ export class MessageRun {
   #endLine(outcome: AgentOutcome) {
     const reply = this.#reply;
     const content = reply?.end() ?? "";
+    const file = reply?.file ?? null;
+    if (file !== null) this.#folder?.add(file, reply?.bytes ?? 0);
     return {
       type: "end",
       status: outcome.status,
       content: outcome.status === "done" ? content : "",
       truncated: reply?.truncated ?? false,
-      reply_file: reply?.file ?? null,
+      reply_file: file,
       duration_ms: Math.round((performance.now() - this.#clock) * 1000) / 1000,
       log_file: this.#log?.outputFile ?? null,
       error_log_file: this.#log?.errorFile ?? null,

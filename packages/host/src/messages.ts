@@ -5,6 +5,7 @@ import { isDiskFull } from "./disk-full.ts";
 import { logLine } from "./host-log.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
+import { LogFolder } from "./log-folder.ts";
 import type { MessageLog } from "./message-log.ts";
 import { MessageRun } from "./message-run.ts";
 
@@ -16,6 +17,7 @@ export class Messages {
   /** The last message of each agent: one at a time. */
   readonly #queues = new Map<string, Promise<void>>();
 
+  readonly #logFolder = new LogFolder();
   #closing = false;
 
   constructor(journal: Journal, agents: Agents) {
@@ -97,7 +99,7 @@ export class Messages {
   async #work(run: MessageRun, message: HostMessage, signal: AbortSignal): Promise<AgentOutcome> {
     if (signal.aborted) return { status: "cancelled" };
     if (this.#closing) return failed("agent_died", "The session computer stopped before the agent got the message.");
-    const log: MessageLog = run.openLog(message.agent);
+    const log: MessageLog = run.openLog(this.#logFolder, message.agent);
     const outcome = await this.#agents.handle(message.agent, log, {
       messageId: message.message_id,
       content: message.content,

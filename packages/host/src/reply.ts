@@ -1,4 +1,4 @@
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { COMPUTER } from "@raworc/contract";
 import { DiskFullError, isDiskFull } from "./disk-full.ts";
 import { REPLY_FILE_MAX_BYTES, REPLY_KEPT_BYTES } from "./limits.ts";
@@ -20,6 +20,7 @@ export class Reply {
   #bytes = 0;
   #file: number | undefined;
   #truncated = false;
+  #removed = false;
   /** First half of a character that a piece ended with. */
   #half = "";
 
@@ -32,13 +33,13 @@ export class Reply {
     return this.#truncated;
   }
 
-  get empty(): boolean {
-    return this.#bytes === 0;
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Relative to the session's folder; null while the reply fits. */
   get file(): string | null {
-    return this.#truncated ? this.#fileName : null;
+    return this.#truncated && !this.#removed ? this.#fileName : null;
   }
 
   get #fileName(): string {
@@ -78,6 +79,10 @@ export class Reply {
       if (this.#file === undefined) this.#openFile();
       this.#write(bytes);
     } catch (error) {
+      // A beginning is of no use to anybody, and takes the space.
+      this.close();
+      rmSync(`${COMPUTER.session}/${this.#fileName}`, { force: true });
+      this.#removed = true;
       throw isDiskFull(error) ? new DiskFullError(error) : error;
     }
     if (this.#truncated) return "";
@@ -93,15 +98,8 @@ export class Reply {
   }
 
   #openFile(): void {
-    const path = `${COMPUTER.session}/${this.#fileName}`;
-    this.#file = openSync(path, "wx", 0o644);
-    try {
-      for (const piece of this.#kept) this.#write(piece);
-    } catch (error) {
-      this.close();
-      unlinkSync(path);
-      throw error;
-    }
+    this.#file = openSync(`${COMPUTER.session}/${this.#fileName}`, "wx", 0o644);
+    for (const piece of this.#kept) this.#write(piece);
   }
 
   #write(bytes: Buffer): void {

@@ -30,6 +30,14 @@ export interface MessageEnd {
   readonly end: Extract<HostMessageLine, { type: "end" }>;
 }
 
+export interface TestComputerOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Read-only folders of the machine, by their places inside. */
+  readonly mounts?: Readonly<Record<string, string>>;
+  /** The session is in memory, and has this many bytes. */
+  readonly sessionBytes?: number;
+}
+
 let bundle: Promise<string> | undefined;
 
 /** The bundle is made once for all tests of a file. */
@@ -46,22 +54,20 @@ async function bundled(): Promise<string> {
 export class TestComputer {
   readonly #directory = mkdtempSync(join(tmpdir(), "raworc-host-"));
   readonly #agents: Readonly<Record<string, TestAgent>>;
-  readonly #environment: Record<string, string>;
+  readonly #options: TestComputerOptions;
   #process: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #output = "";
   #messages = 0;
 
-  private constructor(agents: Readonly<Record<string, TestAgent>>, environment: Record<string, string>) {
+  private constructor(agents: Readonly<Record<string, TestAgent>>, options: TestComputerOptions) {
     this.#agents = agents;
-    this.#environment = environment;
+    this.#options = options;
   }
 
-  static async start(
-    agents: Readonly<Record<string, TestAgent>> = {},
-    environment: Record<string, string> = {},
-  ): Promise<TestComputer> {
-    const computer = new TestComputer(agents, environment);
+  /** All but the host's start. */
+  static prepare(agents: Readonly<Record<string, TestAgent>> = {}, options: TestComputerOptions = {}): TestComputer {
+    const computer = new TestComputer(agents, options);
     chmodSync(computer.#directory, 0o755);
     for (const folder of ["session", "socket", "agents"]) mkdirSync(join(computer.#directory, folder));
     chmodSync(computer.session(), 0o1777);
@@ -72,6 +78,14 @@ export class TestComputer {
         writeFileSync(path, content, { mode: content.startsWith("#!") ? 0o755 : 0o644 });
       }
     }
+    return computer;
+  }
+
+  static async start(
+    agents: Readonly<Record<string, TestAgent>> = {},
+    options: TestComputerOptions = {},
+  ): Promise<TestComputer> {
+    const computer = TestComputer.prepare(agents, options);
     await computer.boot();
     await computer.claim();
     return computer;
@@ -105,13 +119,14 @@ export class TestComputer {
       ...["/opt", "/opt/node", "/opt/node/bin", "/opt/raworc", "/run"].flatMap((path) => ["--dir", path]),
       ...["bin", "sbin", "lib", "lib64"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]),
       ...["--ro-bind", node, "/opt/node/bin/node", "--ro-bind", program, "/opt/raworc/host"],
-      ...["--ro-bind", join(this.#directory, "agents"), "/opt/raworc/agents", "--bind", this.session(), "/session"],
+      ...["--ro-bind", join(this.#directory, "agents"), "/opt/raworc/agents", ...this.#sessionMount()],
+      ...Object.entries(this.#options.mounts ?? {}).flatMap(([inside, path]) => ["--ro-bind", path, inside]),
       ...["--bind", join(this.#directory, "socket"), "/run/raworc/socket", "--chmod", "0700", "/run/raworc"],
       ...["--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin"],
       ...Object.entries({
         ...HOST_NODE_FLAGS.environment,
         ...(root ? {} : { RAWORC_HOST_AGENT_UID: "0" }),
-        ...this.#environment,
+        ...this.#options.environment,
       }).flatMap(([name, value]) => ["--setenv", name, value]),
       ...["/opt/node/bin/node", ...HOST_NODE_FLAGS.arguments, "/opt/raworc/host/host.mjs"],
     ];
@@ -129,6 +144,17 @@ export class TestComputer {
     });
     this.#output = "";
     await ready;
+  }
+
+  #sessionMount(): string[] {
+    const bytes = this.#options.sessionBytes;
+    if (bytes === undefined) return ["--bind", this.session(), "/session"];
+    return ["--perms", "1777", "--size", String(bytes), "--tmpfs", "/session"];
+  }
+
+  /** The control plane's end of the way out. */
+  get egressSocket(): string {
+    return join(this.#directory, "socket", "egress.sock");
   }
 
   /** Process id of the host on the machine. */
