@@ -109,7 +109,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
         shared,
         `kill -KILL -1; kill -KILL 1; mv ${COMPUTER.state} /session/old; rm -rf ${COMPUTER.state}`,
       );
-      await run(driver, shared, "for process in /proc/[0-9]*; do kill -KILL ${process#/proc/}; done");
+      await run(driver, shared, "for process in $(ls /proc | grep '^[0-9]'); do kill -KILL $process; done");
       expect(await inside("echo still here")).toBe("still here");
       expect((await driver.observe(shared)).status).toBe("running");
       expect(await inside(`stat -c %u:%a ${COMPUTER.state}`)).toBe("0:700");
@@ -132,7 +132,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
         const { exitCode } = await run(driver, shared, `touch ${path}/new 2>/dev/null || touch ${path}`);
         expect(exitCode, path).not.toBe(0);
       }
-      expect(await inside("ls -A /root /home 2>/dev/null | grep -v : || true")).toBe("");
+      expect(await inside("find /root /home -maxdepth 2 -type f -o -name .ssh 2>/dev/null || true")).toBe("");
       expect((await run(driver, shared, "cat /etc/shadow")).exitCode).not.toBe(0);
       expect(await inside("test -e /work || test -e /var/run/docker.sock || echo nothing")).toBe("nothing");
     });
@@ -380,7 +380,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
 
       it("stops a fork bomb", async (test) => {
         if (!driver.capabilities.limits.pids) test.skip();
-        const bomb = "i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all";
+        const bomb = "trap 'kill 0' EXIT; i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all";
         expect((await run(driver, id, bomb)).stdout).not.toContain("all");
         expect(await inside("echo here", id)).toBe("here");
       });
@@ -411,7 +411,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
         "echo 'built' > sub/file && chmod 600 sub/file && printf '#!/bin/sh\\necho ran\\n' > run && chmod 4755 run",
         "ln -s /etc/shadow shadow && ln -s / everything && ln -s sub inner && ln sub/file hard",
         "mkfifo pipe && ln -s /proc/self/environ environ && mkdir closed && echo x > closed/file && chmod 0700 closed",
-        `printf x > "$(printf 'odd\\nname')" && node -e 'require("fs").truncateSync(require("fs").openSync("sparse","w"), 2 ** 33)'`,
+        `printf x > "$(printf 'odd\\nname')"`,
       ].join(" && ");
 
       it("turns a builder's folder into an artifact for sessions", async () => {
@@ -419,10 +419,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
           kind: "builder",
           limits: { cpus: 1, memory_mb: 512, disk_mb: 512, pids: 256 },
         });
-        await inside(
-          hostile.replace(/truncateSync\(.*"sparse","w"\), 2 \*\* 33\)/, 'writeFileSync("sparse", "")'),
-          builder,
-        );
+        await inside(hostile, builder);
         expect(await driver.hasArtifact(key)).toBe(false);
         const signal = AbortSignal.timeout(60_000);
         await driver.storeArtifact(key, { computerId: builder, path }, signal);

@@ -67,8 +67,9 @@ function unpackImage(directory: string): string {
 }
 
 function foldersOf(dataDirectory: string, id: string): string[] {
-  const names = readdirSync(join(dataDirectory, "sandbox"), { recursive: true }) as string[];
-  return names.filter((name) => name.includes(id));
+  const folder = join(dataDirectory, "sandbox");
+  const names = execFileSync("find", [folder, "-name", `*${id}*`], { encoding: "utf8" });
+  return names.split("\n").filter(Boolean);
 }
 
 function groupsOf(id: string): string[] {
@@ -77,7 +78,18 @@ function groupsOf(id: string): string[] {
 }
 
 function removeGroups(label: string): void {
-  execFileSync("find", ["/sys/fs/cgroup", "-depth", "-type", "d", "-name", `raworc_${label}`, "-exec", "rmdir", "{}", "+"]);
+  execFileSync("find", [
+    "/sys/fs/cgroup",
+    "-depth",
+    "-type",
+    "d",
+    "-name",
+    `raworc_${label}`,
+    "-exec",
+    "rmdir",
+    "{}",
+    "+",
+  ]);
 }
 
 /** Mounts that this process sees, and disks that are still bound to a computer's image. */

@@ -43,7 +43,7 @@ export class Artifacts {
   async store(key: string, source: ArtifactSource, signal: AbortSignal): Promise<void> {
     if (this.has(key)) return;
     const { layout } = this.#surroundings;
-    const draft = join(layout.artifacts, `.draft-${key}`);
+    const draft = join(layout.drafts, key);
     await this.#removeFolder(draft);
     await mkdir(draft, { mode: 0o755 });
     try {
@@ -65,14 +65,14 @@ export class Artifacts {
     const { layout } = this.#surroundings;
     const path = layout.artifact(key);
     if (!existsSync(path)) return;
-    const draft = join(layout.artifacts, `.gone-${key}`);
+    const draft = join(layout.drafts, `${key}.gone`);
     await this.#removeFolder(draft);
     await rename(path, draft);
     await this.#removeFolder(draft);
   }
 
   async #copy(key: string, source: ArtifactSource, draft: string, signal: AbortSignal): Promise<void> {
-    const { cgroups, filters, launcher, layout, mapping, volumes } = this.#surroundings;
+    const { cgroups, filters, launcher, mapping, volumes } = this.#surroundings;
     const { computerId } = source;
     const record = await volumes.find(computerId);
     if (record === undefined) throw new DriverError(`There is no builder ${computerId}`, { transient: false });
@@ -84,12 +84,13 @@ export class Artifacts {
     wrap.add("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--clearenv");
     wrap.add("--setenv", "PATH", "/usr/bin:/bin", ...keepCapabilities(kept));
     mountSystem(wrap);
+    wrap.add("--dev", "/dev");
     wrap.readOnly(`${volume}/session`, COMPUTER.session);
     wrap.readOnly(`${volume}/${ARTIFACTS_FOLDER}`, COMPUTER.artifacts);
     wrap.writable(target, TARGET);
     wrap.add("--remount-ro", "/", "--", "sh", "-c", COPY, "copy", source.path);
     const group = `copy-${key}`;
-    const logPath = join(layout.shared, `copy-${key}.log`);
+    const logPath = `${draft}.log`;
     const log = await open(logPath, "w");
     try {
       const { ended, init } = await launcher.launch({
@@ -98,6 +99,7 @@ export class Artifacts {
         filter: filters.strict,
         firstId: record.firstId,
         root: false,
+        lasting: false,
         logDescriptor: log.fd,
         signal,
         onMonitor: async ({ pid }) => {

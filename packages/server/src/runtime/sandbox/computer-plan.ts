@@ -63,7 +63,9 @@ export function planComputer(
   wrap.add(...keepCapabilities(mapping.kind === "single" ? [] : ["setpcap", ...hostCapabilities(spec.root)]));
   root.mount(wrap);
   wrap.add("--proc", "/proc", "--dev", "/dev");
-  wrap.add("--perms", "1777", "--size", String(bytesOf(spec.limits.memory_mb)), "--tmpfs", "/dev/shm");
+  // Shared memory counts as memory, and no kill gives it back: it must leave room for the host.
+  const sharedMemory = Math.floor(bytesOf(spec.limits.memory_mb) / 2);
+  wrap.add("--perms", "1777", "--size", String(sharedMemory), "--tmpfs", "/dev/shm");
   wrap.writable(`${volume}/session`, COMPUTER.session);
   wrap.folder(dirname(COMPUTER.socketDirectory), "0700");
   wrap.writable(stage.bind(sockets), COMPUTER.socketDirectory);

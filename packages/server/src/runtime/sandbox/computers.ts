@@ -151,6 +151,7 @@ export class Computers {
         ...plan,
         firstId: volume.firstId,
         root: spec.root,
+        lasting: true,
         logDescriptor: log.fd,
         signal,
         onMonitor: async (monitor) => {

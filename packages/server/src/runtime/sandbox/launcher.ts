@@ -18,6 +18,8 @@ export interface LaunchPlan {
   readonly firstId: number;
   /** Whether more than the two usual ids are needed inside. */
   readonly root: boolean;
+  /** Whether it goes on when this process ends. */
+  readonly lasting: boolean;
   /** Gets what the launch says on the way, errors above all. */
   readonly logDescriptor: number;
   /** Called before anything inside runs, with the process that outlives everything inside. */
@@ -91,7 +93,7 @@ export class Launcher {
       talk.say(LEAVE);
       const init = identify(await talk.childPid());
       if (init === undefined) throw new LaunchEnded();
-      child.unref();
+      if (plan.lasting) child.unref();
       return { monitor, init, ended };
     } catch (error) {
       if (monitor !== undefined) for (const process of treeOf(monitor)) signalProcess(process, "SIGKILL");

@@ -33,6 +33,10 @@ export class Layout {
   get artifacts(): string {
     return join(this.root, "artifacts");
   }
+  /** Artifacts that are being made or removed. */
+  get drafts(): string {
+    return join(this.root, "drafts");
+  }
   get builds(): string {
     return join(this.root, "builds");
   }

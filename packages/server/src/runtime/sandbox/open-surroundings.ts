@@ -31,8 +31,8 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   await requirePrograms();
   const layout = new Layout(options.dataDirectory, options.instanceId);
   if (layout.fault !== undefined) throw impossible(layout.fault);
-  const { computers, volumes: volumesFolder, sockets, artifacts, builds, shared, egress } = layout;
-  for (const folder of [layout.root, computers, volumesFolder, sockets, artifacts, builds, shared, egress]) {
+  const { root, computers, sockets, artifacts, drafts, builds, shared, egress } = layout;
+  for (const folder of [root, computers, layout.volumes, sockets, artifacts, drafts, builds, shared, egress]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   const mapping = await findIdMapping();

@@ -20,7 +20,8 @@ export class Stage {
   constructor(table: string, sources: readonly string[]) {
     this.#table = table;
     this.directory = choosePlace(sources);
-    this.#lines = [`tmpfs ${this.directory} tmpfs size=1m,mode=0755`];
+    // A name of its own: `mount` passes over what it takes for mounted already, and most places are a "tmpfs".
+    this.#lines = [`raworc-stage ${this.directory} tmpfs size=1m,mode=0755`];
   }
 
   /** Mounts a folder, or the folder of a file, and gives the source's path on the stage. */
