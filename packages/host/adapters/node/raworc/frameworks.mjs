@@ -69,7 +69,7 @@ async function driveGraph(graph, message, answer, signal) {
 
 /** LangChain.js. */
 async function driveRunnable(runnable, message, answer, signal) {
-  const input = can(runnable, "bindTools") ? messages(message, false) : runnableInput(runnable, message);
+  const input = isChatModel(runnable) ? messages(message, false) : runnableInput(runnable, message);
   let rest;
   for await (const chunk of await runnable.stream(input, configuration(message, signal))) {
     count(chunk, answer);
@@ -77,6 +77,10 @@ async function driveRunnable(runnable, message, answer, signal) {
     else rest = isPlain(rest) && isPlain(chunk) ? { ...rest, ...chunk } : chunk;
   }
   if (!answer.streamed) answer.finish(mainValue(rest));
+}
+
+function isChatModel(runnable) {
+  return can(runnable, "_modelType") && runnable._modelType() === "base_chat_model";
 }
 
 /** A chain that begins with a prompt takes the prompt's variables. */
