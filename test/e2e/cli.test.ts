@@ -213,6 +213,36 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     expect(await raworc(["session", "--resume", id], { input: "three\n" })).toMatchObject({ code: 1, out: "" });
   });
 
+  test("a command runs in a session's computer, with its streams and its exit code", async () => {
+    const { id } = await json<Session>(["create", "session", "--wait", "ready", "-o", "json"]);
+    const shell = await raworc(["exec", id, "echo out; echo err >&2; exit 7"]);
+    expect(shell).toEqual({ code: 7, out: "out\n", err: "err\n" });
+    const program = await raworc(["exec", "--stdin", id, "cat", "-A"], { input: "a\tb\0" });
+    expect(program).toEqual({ code: 0, out: "a^Ib^@", err: "" });
+    expect(await raworc(["delete", "session", id])).toMatchObject({ code: 0 });
+  });
+
+  test("resources come from files and stdin, and secrets are shown only when they are asked for", async () => {
+    const file =
+      "kind: space\nname: team\ndescription: One\n---\nkind: secret\nspace: team\nkey_name: KEY\nvalue: canary\n";
+    const applied = await raworc(["apply", "-f", "-"], { input: file });
+    expect(applied).toMatchObject({ code: 0, out: "space/team created\nsecret/KEY created\n" });
+    const again = await raworc(["apply", "-f", "-"], { input: file.replace("One", "Two") });
+    expect(again.out).toContain("space/team changed\n");
+    expect((await raworc(["describe", "space", "team"])).out).toMatch(/description +Two/);
+    const hidden = await raworc(["secret", "list", "-s", "team", "-o", "yaml"]);
+    expect(hidden.out).toContain("key_name: KEY");
+    expect(hidden.out).not.toContain("canary");
+    const shown = await raworc(["get", "secret", "KEY", "-s", "team", "--show-values"]);
+    expect(shown.out).toContain("canary");
+    const token = await raworc(["create", "token", "ci", "--role", "viewer"]);
+    const limited = { RAWORC_TOKEN: token.out.trim() };
+    expect(await raworc(["get", "spaces", "-o", "name"], { environment: limited })).toMatchObject({ code: 0 });
+    const refused = await raworc(["delete", "space", "team"], { environment: limited });
+    expect(refused).toMatchObject({ code: 1, out: "" });
+    expect(await raworc(["delete", "space", "team"])).toMatchObject({ code: 0 });
+  });
+
   test("a person talks on a terminal: prompt, spinner, streamed text that the terminal never obeys", async () => {
     await using terminal = new Terminal(["session"], environment());
     await terminal.until(/Session [0-9a-f-]{36} in the space default/);

@@ -6,23 +6,13 @@ export function normalizeEndpoint(endpoint: string): string {
   return path === API_BASE || path.startsWith(`${API_BASE}/`) ? path.slice(API_BASE.length) || "/" : path;
 }
 
-/** Calls that the table of routes does not have yet but that only take POST all the same. */
-const POST_ONLY = [
-  "/sessions/:id/pause",
-  "/sessions/:id/resume",
-  "/sessions/:id/fork",
-  "/sessions/:id/cancel",
-  "/sessions/:id/exec",
-];
-
 /** The method that is meant when none is named: POST with a body or where only POST is taken, else GET. */
 export function methodFor(endpoint: string, hasBody: boolean): string {
   if (hasBody) return "POST";
   const path = normalizeEndpoint(endpoint).split(/[?#]/, 1)[0] ?? "";
   const routes: readonly Route[] = Object.values(ROUTES);
   const methods = new Set(routes.filter((route) => matches(route.path, path)).map(({ method }) => method));
-  const onlyPost = methods.size === 1 && methods.has("POST");
-  return onlyPost || (methods.size === 0 && POST_ONLY.some((pattern) => matches(pattern, path))) ? "POST" : "GET";
+  return methods.size === 1 && methods.has("POST") ? "POST" : "GET";
 }
 
 /** Whether a path is one that a route's pattern stands for. A fixed segment goes before a parameter, as in the server. */

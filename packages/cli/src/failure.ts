@@ -1,6 +1,6 @@
-/** Exit codes: what scripts may rely on. */
+/** Exit codes: what scripts may rely on. Only `exec` has others: those of what it ran. */
 export const EXIT = { fine: 0, failed: 1, usage: 2, notLoggedIn: 4 } as const;
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+export type ExitCode = number;
 
 /** A command ends without success. The hints are lines that say what to do. */
 export class CommandFailure extends Error {

@@ -11,7 +11,7 @@ const flagOf = (name: string): string => `--${name.replaceAll("_", "-")}`;
 const valueNameOf = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** Gives a command one option for each field of a body. Required fields are left to the server, which names all that miss. */
-export function addFieldOptions(command: Command, fields: readonly RouteField[]): void {
+export function addFieldOptions(command: Command, fields: readonly RouteField[], hidden?: string): void {
   for (const field of fields) {
     const flag = flagOf(field.name);
     const needed = field.required ? " (needed)" : "";
@@ -24,7 +24,8 @@ export function addFieldOptions(command: Command, fields: readonly RouteField[])
     const value = field.kind === "json" ? "<json>" : field.kind === "number" ? "<number>" : "<text>";
     const nothing = field.nullable ? "'null' for none" : "";
     const choices = field.choices === undefined ? "" : field.choices.join(", ");
-    const notes = [field.description ?? "", choices, nothing].filter((note) => note !== "").join("; ");
+    const stdin = field.name === hidden ? "- reads it from stdin" : "";
+    const notes = [field.description ?? "", choices, nothing, stdin].filter((note) => note !== "").join("; ");
     command.addOption(
       new Option(`${flag} ${value}`, `${notes}${needed}`.trim()).argParser((text) => readField(field, text)),
     );

@@ -89,7 +89,7 @@ describe("completion", () => {
   };
 
   test.each([
-    ["raworc se", ["session"]],
+    ["raworc se", ["secret", "session"]],
     ["raworc auth lo", ["login", "logout"]],
     ["raworc auth login --u", ["--user"]],
     ["raworc --x st", ["start", "stop", "status"]],

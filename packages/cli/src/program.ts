@@ -4,8 +4,10 @@ import { authCommand } from "./commands/auth/status.ts";
 import { buildCommand } from "./commands/build/build.ts";
 import { completionCommand } from "./commands/completion/completion.ts";
 import { doctorCommand } from "./commands/doctor/doctor.ts";
+import { execCommand } from "./commands/exec/exec.ts";
 import { logsCommand } from "./commands/logs/logs.ts";
 import { agentCommand } from "./commands/resource/agent.ts";
+import { applyCommand } from "./commands/resource/apply.ts";
 import { createResourceCommand } from "./commands/resource/create.ts";
 import { deleteCommand } from "./commands/resource/delete.ts";
 import { describeCommand } from "./commands/resource/describe.ts";
@@ -28,6 +30,7 @@ export function createProgram(context: Context): Command {
   const program = createCommand(context, "raworc")
     .description("Raworc runs AI agents of any framework, each session in an isolated computer of its own.")
     .version(VERSION, "-V, --version", "show the version")
+    .enablePositionalOptions()
     .addHelpCommand(
       createCommand(context, "help").argument("[command]").summary("show help for a command").helpGroup("Other:"),
     );
@@ -44,11 +47,20 @@ export function createProgram(context: Context): Command {
         resetCommand(context),
       ],
     ],
-    ["Agents:", [agentCommand(context), buildCommand(context), nounCommand(context, "space")]],
-    ["Sessions:", [sessionCommand(context), cleanupCommand(context)]],
+    [
+      "Agents:",
+      [agentCommand(context), buildCommand(context), nounCommand(context, "space"), nounCommand(context, "secret")],
+    ],
+    ["Sessions:", [sessionCommand(context), execCommand(context), cleanupCommand(context)]],
     [
       "Resources:",
-      [getCommand(context), describeCommand(context), createResourceCommand(context), deleteCommand(context)],
+      [
+        getCommand(context),
+        describeCommand(context),
+        createResourceCommand(context),
+        deleteCommand(context),
+        applyCommand(context),
+      ],
     ],
     ["Other:", [authCommand(context), apiCommand(context), completionCommand(context)]],
   ];

@@ -1,7 +1,7 @@
 import type { Client } from "@raworc/client";
 import { DEFAULT_SPACE, type RouteName } from "@raworc/contract";
 import { CommandFailure, UsageFailure } from "./failure.ts";
-import { findKind, namesOf, RESOURCE_KINDS, type ResourceKind, type Row } from "./resource-kinds.ts";
+import { findKind, RESOURCE_KINDS, type ResourceKind, type Row } from "./resource-kinds.ts";
 import { fieldsOf, parametersOf } from "./route-fields.ts";
 
 /** Where a resource lies, as the options say. */
@@ -64,6 +64,19 @@ export interface ListOptions {
   readonly filters?: Readonly<Record<string, string>>;
 }
 
+/** Filters as a query. Throws UsageFailure, naming those there are, for one that the route does not have. */
+function filterQuery(
+  kind: ResourceKind,
+  route: RouteName,
+  filters: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const known = fieldsOf(route, "query").map(({ name }) => name);
+  const unknown = Object.keys(filters).find((name) => !known.includes(name));
+  if (unknown === undefined) return { ...filters };
+  const usable = known.filter((name) => !["cursor", "limit", "space"].includes(name)).join(", ");
+  throw new UsageFailure(`${kind.name} can't be filtered by ${unknown}.`, [`filters: ${usable || "none"}`]);
+}
+
 export interface Listed {
   readonly rows: readonly Row[];
   readonly hasMore: boolean;
@@ -76,17 +89,9 @@ export async function listRows(
   options: ListOptions,
 ): Promise<Listed> {
   const route = routeFor(kind, "list");
-  const known = new Set(fieldsOf(route, "query").map(({ name }) => name));
-  const query: Record<string, string | number | undefined> = { ...options.filters };
-  if (known.has("space") && place.space !== undefined) query["space"] = place.space;
+  const query: Record<string, string | number | undefined> = filterQuery(kind, route, options.filters);
+  if (fieldsOf(route, "query").some(({ name }) => name === "space")) query["space"] = place.space;
   query["limit"] = options.limit ?? (options.all === true ? 1000 : undefined);
-  const unknown = Object.keys(options.filters ?? {}).find((name) => !known.has(name));
-  if (unknown !== undefined) {
-    const filters = [...known].filter((name) => name !== "cursor" && name !== "limit" && name !== "space");
-    throw new UsageFailure(`${kind.name} can't be filtered by ${unknown}.`, [
-      `filters: ${filters.join(", ") || "none"}`,
-    ]);
-  }
   const rows: Row[] = [];
   let cursor: string | undefined;
   do {
@@ -98,9 +103,18 @@ export async function listRows(
 }
 
 /** One object by its name. Kinds without a call of their own for that are looked up in their list. */
-export async function getRow(client: Client, kind: ResourceKind, place: Place, name: string): Promise<Row> {
+export async function getRow(
+  client: Client,
+  kind: ResourceKind,
+  place: Place,
+  name: string,
+  filters: Readonly<Record<string, string>> = {},
+): Promise<Row> {
   const route = kind.routes.get;
-  if (route !== undefined) return (await client.request(route, { params: paramsFor(kind, route, place, name) })) as Row;
+  if (route !== undefined) {
+    const query = filterQuery(kind, route, filters);
+    return (await client.request(route, { params: paramsFor(kind, route, place, name), query })) as Row;
+  }
   const { rows } = await listRows(client, kind, place, { all: true });
   const found = rows.find((row) => String(row[kind.key]) === name);
   if (found === undefined) throw new CommandFailure(`There is no ${kind.singular} ${name}.`);
@@ -111,5 +125,3 @@ export async function getRow(client: Client, kind: ResourceKind, place: Place, n
 export function referenceOf(kind: ResourceKind, row: Row): string {
   return `${kind.singular}/${String(row[kind.key] ?? "")}`;
 }
-
-export { namesOf };

@@ -33,6 +33,10 @@ export interface ResourceKind {
   readonly parents?: Readonly<Record<string, string>>;
   /** Field of a creation that may be given without its option's name. */
   readonly positional?: string;
+  /** Field of a creation that nobody should see: a person is asked for it, `-` takes it from stdin. */
+  readonly hidden?: string;
+  /** Field that only the answer to a creation has. */
+  readonly shownOnce?: string;
   readonly columns: readonly Column[];
   readonly example: string;
 }
@@ -150,6 +154,132 @@ export const RESOURCE_KINDS: readonly ResourceKind[] = [
       age,
     ],
     example: "'@poet write a haiku' --session $ID",
+  },
+  {
+    name: "secrets",
+    singular: "secret",
+    aliases: ["space-secrets"],
+    key: "key_name",
+    routes: {
+      list: "secrets.list",
+      get: "secrets.get",
+      create: "secrets.create",
+      update: "secrets.update",
+      delete: "secrets.delete",
+    },
+    positional: "key_name",
+    hidden: "value",
+    columns: [
+      { title: "KEY", of: "key_name" },
+      { title: "VALUE", of: (row) => String(row["value"] ?? "(hidden)") },
+      { title: "VERSION", of: "version", as: "number" },
+      { title: "DESCRIPTION", of: "description" },
+      { title: "CREATED BY", of: "created_by", wide: true },
+      { title: "CHANGED", of: "updated_at", as: "age", wide: true },
+      age,
+    ],
+    example: "OPENAI_API_KEY --value - < key.txt",
+  },
+  {
+    name: "service-accounts",
+    singular: "service-account",
+    aliases: ["sa", "account", "accounts"],
+    key: "user",
+    routes: {
+      list: "service-accounts.list",
+      get: "service-accounts.get",
+      create: "service-accounts.create",
+      update: "service-accounts.update",
+      delete: "service-accounts.delete",
+    },
+    positional: "user",
+    hidden: "pass",
+    columns: [
+      { title: "USER", of: "user" },
+      { title: "ACTIVE", of: "active" },
+      { title: "DESCRIPTION", of: "description" },
+      age,
+    ],
+    example: "ci --pass - < password.txt",
+  },
+  {
+    name: "roles",
+    singular: "role",
+    key: "name",
+    routes: {
+      list: "roles.list",
+      get: "roles.get",
+      create: "roles.create",
+      update: "roles.update",
+      delete: "roles.delete",
+    },
+    positional: "name",
+    columns: [
+      { title: "NAME", of: "name" },
+      { title: "BUILT IN", of: "built_in" },
+      { title: "RULES", of: (row) => String(Array.isArray(row["rules"]) ? row["rules"].length : 0), as: "number" },
+      { title: "DESCRIPTION", of: "description" },
+      age,
+    ],
+    example: "-f role.yaml",
+  },
+  {
+    name: "role-bindings",
+    singular: "role-binding",
+    aliases: ["rb"],
+    key: "id",
+    routes: {
+      list: "role-bindings.list",
+      get: "role-bindings.get",
+      create: "role-bindings.create",
+      delete: "role-bindings.delete",
+    },
+    columns: [
+      { title: "ID", of: "id" },
+      { title: "PRINCIPAL", of: "principal" },
+      { title: "ROLE", of: "role_name" },
+      { title: "SPACE", of: (row) => String(row["space"] ?? "everywhere") },
+      age,
+    ],
+    example: "--principal ci --role-name developer --space default",
+  },
+  {
+    name: "tokens",
+    singular: "token",
+    key: "id",
+    routes: { list: "tokens.list", get: "tokens.get", create: "tokens.create", delete: "tokens.delete" },
+    positional: "name",
+    shownOnce: "token",
+    columns: [
+      { title: "ID", of: "id" },
+      { title: "NAME", of: "name" },
+      { title: "USER", of: "user" },
+      { title: "SPACE", of: "space", wide: true },
+      { title: "ROLE", of: "role", wide: true },
+      { title: "EXPIRES", of: (row) => String(row["expires_at"] ?? "never") },
+      age,
+    ],
+    example: "ci --space default --role viewer",
+  },
+  {
+    name: "audit-events",
+    singular: "audit-event",
+    aliases: ["audit"],
+    key: "id",
+    routes: { list: "audit-events.list" },
+    columns: [
+      { title: "SEQ", of: "seq", as: "number" },
+      { title: "TIME", of: "created_at" },
+      { title: "PRINCIPAL", of: "principal" },
+      { title: "ACTION", of: "action" },
+      { title: "RESOURCE", of: "resource" },
+      { title: "NAME", of: "name" },
+      { title: "SPACE", of: "space" },
+      { title: "OUTCOME", of: "outcome", as: "state" },
+      { title: "ADDRESS", of: "address", wide: true },
+      { title: "REQUEST", of: "request_id", wide: true },
+    ],
+    example: "",
   },
 ];
 

@@ -21,6 +21,7 @@ const STATE_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "dim">
   init: "yellow",
   error: "red",
   failed: "red",
+  denied: "red",
   paused: "dim",
   stopped: "dim",
   deleted: "dim",

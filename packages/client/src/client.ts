@@ -51,6 +51,8 @@ export interface Client {
   events(sessionId: string, options?: EventsOptions): AsyncGenerator<SessionEvent>;
   /** The lines of a build's log until the build has ended, over broken connections. */
   buildLog(space: string, buildId: string, options?: BuildLogOptions): AsyncGenerator<BuildLogLine>;
+  /** A route's answer as a stream of server-sent events, once: it is not taken up again when it breaks. */
+  stream(name: RouteName, options?: UntypedOptions): Promise<AsyncIterable<Uint8Array>>;
   /** Any path below the API's base, with the token; the answer as it is, whatever its status. */
   raw(path: string, request?: RawRequest): Promise<Response>;
 }
@@ -136,6 +138,12 @@ export function createClient(options: ClientOptions): Client {
       items(name, (given ?? {}) as UntypedOptions) as AsyncGenerator<ListItem<N>>,
     events,
     buildLog,
+    stream: async (name, given = {}) => {
+      const headers = { ...given.headers, accept: "text/event-stream" };
+      const { body } = await transport.send(name, { ...given, headers });
+      if (body === null) throw new AnswerError(`The server's answer to ${name} is empty.`);
+      return body;
+    },
     raw: (path, request) => transport.raw(path, request),
   };
   return client;

@@ -3,11 +3,13 @@ import type { Context } from "../../context.ts";
 import { UsageFailure } from "../../failure.ts";
 import { addFieldOptions, readBodyFile, readFieldOptions } from "../../field-options.ts";
 import { formatOption, type OutputFormat } from "../../output.ts";
+import { askFor } from "../../question.ts";
 import { paramsFor, referenceOf, routeFor } from "../../resource-calls.ts";
 import { RESOURCE_KINDS, type ResourceKind, type Row } from "../../resource-kinds.ts";
 import { writeRows } from "../../resource-output.ts";
 import { fieldsOf, parametersOf, type RouteField } from "../../route-fields.ts";
 import { cleanLine } from "../../terminal-text.ts";
+import { readAll } from "../../text-lines.ts";
 import { addPlaceOptions, type PlaceOptions, placeOf } from "./options.ts";
 
 export interface WriteOptions extends PlaceOptions {
@@ -20,7 +22,9 @@ export function createResourceCommand(context: Context): Command {
     .summary("create a resource")
     .description("Creates a resource from options, one for each field, or from a file of JSON or YAML.");
   for (const kind of RESOURCE_KINDS) {
-    if (kind.routes.create !== undefined) command.addCommand(createKindCommand(context, kind, kind.singular));
+    if (kind.routes.create === undefined) continue;
+    const [name = "", ...aliases] = [kind.singular, kind.name, ...(kind.aliases ?? [])];
+    command.addCommand(createKindCommand(context, kind, name).aliases(aliases));
   }
   return withExamples(context, command, [
     "raworc create agent poet --source-repo owner/poet",
@@ -50,6 +54,7 @@ export function createKindCommand(context: Context, kind: ResourceKind, name: st
   addFieldOptions(
     command,
     fields.filter((field) => field.name !== kind.positional && field.name !== "space"),
+    kind.hidden,
   );
   return withExamples(context, command, [`raworc create ${kind.singular} ${kind.example}`]);
 }
@@ -64,7 +69,11 @@ export function updateKindCommand(context: Context, kind: ResourceKind): Command
     .addOption(formatOption(["table", "wide", "json", "yaml", "name"]).default(undefined))
     .action((name: string, options: WriteOptions) => runUpdate(context, kind, name, options));
   addPlaceOptions(command, kind);
-  addFieldOptions(command, fields);
+  addFieldOptions(
+    command,
+    fields.filter((field) => field.name !== kind.key || kind.singular === "space"),
+    kind.hidden,
+  );
   return command;
 }
 
@@ -84,6 +93,7 @@ export async function runCreate(
   const body: Record<string, unknown> = { ...fromFile, ...readFieldOptions(options, fields) };
   if (name !== undefined && kind.positional !== undefined) body[kind.positional] = name;
   if (fields.some((field) => field.name === "space") && options.space !== undefined) body["space"] = options.space;
+  await fillHidden(context, kind, fields, body);
   const missing = fields.filter((field) => field.required && body[field.name] === undefined);
   if (missing.length > 0)
     throw new UsageFailure(`The ${kind.singular} needs ${missing.map((field) => field.name).join(", ")}.`, [
@@ -110,7 +120,9 @@ export async function runUpdate(
 ): Promise<void> {
   const route = routeFor(kind, "update");
   const fromFile = options.file === undefined ? {} : await readBodyFile(context, options.file);
-  const body = { ...fromFile, ...readFieldOptions(options, fieldsOf(route, "body")) };
+  const fields = fieldsOf(route, "body");
+  const body: Record<string, unknown> = { ...fromFile, ...readFieldOptions(options, fields) };
+  await fillHidden(context, kind, fields, body);
   if (Object.keys(body).length === 0)
     throw new UsageFailure("Nothing to change was given.", [`see: raworc ${kind.singular} update --help`]);
   const client = await context.client();
@@ -119,6 +131,21 @@ export async function runUpdate(
     body,
   })) as Row;
   await tell(context, kind, row, row, "changed", options);
+}
+
+/** What nobody should see comes from stdin or is asked for: words of a command line can be read by others. */
+async function fillHidden(
+  context: Context,
+  kind: ResourceKind,
+  fields: readonly RouteField[],
+  body: Record<string, unknown>,
+): Promise<void> {
+  const field = fields.find(({ name }) => name === kind.hidden);
+  if (field === undefined) return;
+  if (body[field.name] === "-") body[field.name] = (await readAll(context.streams.stdin)).replace(/\r?\n$/, "");
+  else if (field.required && body[field.name] === undefined) {
+    body[field.name] = await askFor(context, `The ${field.name}`, { option: `--${field.name} -`, hidden: true });
+  }
 }
 
 /** Says what was done, and which build follows from it. */
@@ -136,7 +163,12 @@ async function tell(
     await writeRows(context, kind, [isWhole ? answer : row], { format: options.output, single: true });
     return;
   }
-  out.line(`${cleanLine(referenceOf(kind, row))} ${done}`);
+  const shown = kind.shownOnce === undefined ? undefined : row[kind.shownOnce];
+  const told = `${cleanLine(referenceOf(kind, row))} ${done}`;
+  if (typeof shown === "string") {
+    out.line(shown);
+    err.line(err.paint("dim", `${told}; what is above is shown only now`));
+  } else out.line(told);
   const buildId = row["build_id"];
   if (kind.singular === "agent" && typeof buildId === "string") {
     const space = options.space === undefined ? "" : ` -s ${options.space}`;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { DEFAULT_SPACE } from "@raworc/contract";
 import { type Command, collect, createCommand, wholeNumber, withExamples } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { UsageFailure } from "../../failure.ts";
@@ -6,7 +7,7 @@ import { formatOption, type OutputFormat } from "../../output.ts";
 import { getRow, kindsHint, type ListOptions, listRows, readNames, referenceOf } from "../../resource-calls.ts";
 import type { ResourceKind, Row } from "../../resource-kinds.ts";
 import { writeRows } from "../../resource-output.ts";
-import { addPlaceOptions, type PlaceOptions, placeOf } from "./options.ts";
+import { addPlaceOptions, liesInSpace, type PlaceOptions, placeOf } from "./options.ts";
 
 export interface GetOptions extends PlaceOptions {
   readonly output: OutputFormat;
@@ -14,6 +15,7 @@ export interface GetOptions extends PlaceOptions {
   readonly all?: boolean;
   readonly filter?: readonly string[];
   readonly deleted?: boolean;
+  readonly showValues?: boolean;
   readonly watch?: boolean;
 }
 
@@ -46,6 +48,7 @@ export function addGetOptions(command: Command, kind?: ResourceKind): void {
     .option("--all", "all there are, page by page")
     .option("--filter <field=value>", "only those; may be repeated", collect)
     .option("--deleted", "deleted ones too")
+    .option("--show-values", "the values of secrets too; each is audited")
     .option("-w, --watch", "go on and show what changes");
 }
 
@@ -57,12 +60,13 @@ export async function runGet(
 ): Promise<void> {
   const { kind, names } = readNames(word, given);
   const place = placeOf(kind, options);
-  const list: ListOptions = { limit: options.limit, all: options.all === true, filters: readFilters(options) };
+  const filters = readFilters(options);
+  const list: ListOptions = { limit: options.limit, all: options.all === true, filters };
   const client = await context.client();
   const read = async () =>
     names.length === 0
       ? listRows(client, kind, place, list)
-      : { rows: await Promise.all(names.map((name) => getRow(client, kind, place, name))), hasMore: false };
+      : { rows: await Promise.all(names.map((name) => getRow(client, kind, place, name, filters))), hasMore: false };
   const { err } = context.streams;
   const format = options.output;
   const { rows, hasMore } = await read();
@@ -77,9 +81,8 @@ export async function runGet(
 function whereText(kind: ResourceKind, options: GetOptions): string {
   const parent = Object.values(kind.parents ?? {})[0];
   if (parent !== undefined) return ` in this ${parent}`;
-  if (kind.routes.get === undefined || kind.singular === "space") return "";
-  const needsSpace = kind.singular === "agent" || kind.singular === "build";
-  return options.space === undefined && !needsSpace ? "" : ` in the space ${options.space ?? "default"}`;
+  const space = liesInSpace(kind) ? (options.space ?? DEFAULT_SPACE) : options.space;
+  return space === undefined ? "" : ` in the space ${space}`;
 }
 
 function readFilters(options: GetOptions): Record<string, string> {
@@ -90,7 +93,11 @@ function readFilters(options: GetOptions): Record<string, string> {
     }
     return [name, value] as const;
   });
-  return { ...Object.fromEntries(filters), ...(options.deleted === true ? { deleted: "true" } : {}) };
+  return {
+    ...Object.fromEntries(filters),
+    ...(options.deleted === true ? { deleted: "true" } : {}),
+    ...(options.showValues === true ? { show_values: "true" } : {}),
+  };
 }
 
 /** Shows each row again when it has changed, until the person has seen enough. */
