@@ -2,6 +2,9 @@
 
 from .texts import result_text
 
+# Crews by identity, and what they ask for.
+_asked = {}
+
 
 def find(target):
     return _drive if callable(getattr(target, "kickoff_async", None)) else None
@@ -21,7 +24,10 @@ def _inputs(target, parameters):
     content = parameters["content"]
     inputs = {"message": content, "input": content, "session_id": parameters["context"]["session_id"]}
     if callable(getattr(target, "fetch_inputs", None)):
-        for name in target.fetch_inputs():
+        # After its first run a crew's texts are filled in, and ask for nothing any more.
+        if id(target) not in _asked:
+            _asked[id(target)] = (target, target.fetch_inputs())
+        for name in _asked[id(target)][1]:
             inputs.setdefault(name, content)
         if "history" in inputs:
             history = parameters["context"].get("history", [])
