@@ -24,12 +24,12 @@ afterEach(() => {
   }
 });
 
-async function serve(listener: RequestListener): Promise<Client> {
+async function serve(listener: RequestListener, silenceMs = 30_000): Promise<Client> {
   const server = createServer(listener);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  const reconnect = { firstDelayMs: 1, mostDelayMs: 2, patienceMs: 30_000 };
+  const reconnect = { firstDelayMs: 1, mostDelayMs: 2, patienceMs: 30_000, silenceMs };
   return createClient({ server: `http://127.0.0.1:${port}`, token: "secret", reconnect });
 }
 
@@ -168,6 +168,19 @@ describe("event streams", () => {
       [url, "2"],
       [url, "3"],
     ]);
+  });
+
+  test("leave a connection that has fallen silent after its beginning", async () => {
+    let calls = 0;
+    const client = await serve((_, response) => {
+      calls += 1;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(event(calls));
+    }, 100);
+    const events = client.events(SESSION);
+    expect((await events.next()).value).toMatchObject({ id: 1 });
+    expect((await events.next()).value).toMatchObject({ id: 2 });
+    await events.return(undefined);
   });
 
   test("end with what no other try would change", async () => {

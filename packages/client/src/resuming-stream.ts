@@ -67,7 +67,8 @@ export async function* resumingStream(source: StreamSource): AsyncGenerator<Serv
 async function* connect(source: StreamSource, lastEventId: string | undefined): AsyncGenerator<Uint8Array> {
   const silence = new AbortController();
   const signal = source.signal === undefined ? silence.signal : AbortSignal.any([source.signal, silence.signal]);
-  const timer = setTimeout(() => silence.abort(), source.reconnect.silenceMs);
+  const listen = () => setTimeout(() => silence.abort(), source.reconnect.silenceMs);
+  let timer = listen();
   try {
     const response = await source.open(lastEventId, signal);
     const type = response.headers.get("content-type") ?? "";
@@ -80,7 +81,7 @@ async function* connect(source: StreamSource, lastEventId: string | undefined): 
       // Time that the reader takes between two chunks is no silence of the server's.
       clearTimeout(timer);
       yield chunk;
-      timer.refresh();
+      timer = listen();
     }
   } catch (error) {
     if (error instanceof ApiError || error instanceof AnswerError || error instanceof ConnectionError) throw error;
