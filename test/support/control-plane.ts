@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { API_BASE } from "@raworc/contract";
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { type Identity, openIdentity } from "../../packages/server/src/access/identity.ts";
+import type { DatabaseAddress } from "../../packages/server/src/config.ts";
 import { CallAudit } from "../../packages/server/src/http/call-audit.ts";
 import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
@@ -55,12 +56,19 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export async function openControlPlane(given?: { readonly directory: string }): Promise<ControlPlane> {
-  const directory = given?.directory ?? (await mkdtemp(join(tmpdir(), "raworc-access-")));
+export interface ControlPlaneOptions {
+  /** Taken over from one that was closed before; whoever gives it removes it. */
+  readonly directory?: string;
+  /** SQLite in the directory unless told. */
+  readonly database?: DatabaseAddress;
+}
+
+export async function openControlPlane(given: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const directory = given.directory ?? (await mkdtemp(join(tmpdir(), "raworc-access-")));
   const logLines: string[] = [];
   const log = createLog("debug", { write: (line: string) => void logLines.push(line) });
   const keys = await loadKeys({ dataDirectory: directory });
-  const plainStore = await openStore({ kind: "sqlite", path: join(directory, "raworc.db") });
+  const plainStore = await openStore(given.database ?? { kind: "sqlite", path: join(directory, "raworc.db") });
   const identity = await openIdentity(plainStore, keys, { dataDirectory: directory }, log);
   const { access, audit, store } = identity;
   const driver = noDriver();
@@ -138,7 +146,7 @@ export async function openControlPlane(given?: { readonly directory: string }): 
       await sessions.close();
       await identity.close();
       await plainStore.close();
-      if (given === undefined) await rm(directory, { recursive: true, force: true });
+      if (given.directory === undefined) await rm(directory, { recursive: true, force: true });
     },
   };
 }
