@@ -21,12 +21,15 @@ fi
 # Newer Debian has the client in a package of its own.
 command -v docker >/dev/null || install_packages docker-cli || fail "the docker command is missing" "install docker-cli"
 
-# A killed engine leaves its pid file; the number may belong to another program by now.
+# A killed engine leaves its pid file; the number may belong to another program by now, or to what is left of a dead one.
 drop_stale_pid() {
   local file=$1 program=$2 pid
   [ -f "$file" ] || return 0
   pid=$(cat "$file")
-  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$program" ] || as_root rm -f "$file"
+  case $(as_root readlink "/proc/$pid/exe" || true) in
+    */"$program") ;;
+    *) as_root rm -f "$file" ;;
+  esac
 }
 
 # Packets of containers must fit through the machine's way out.

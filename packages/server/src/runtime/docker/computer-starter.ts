@@ -11,7 +11,7 @@ import type { Names } from "./names.ts";
 import type { OpenNetwork } from "./open-network.ts";
 import { readContainerLog } from "./short-containers.ts";
 import type { SocketDirectories } from "./socket-directories.ts";
-import type { Volumes } from "./volumes.ts";
+import type { VolumeRequest, Volumes } from "./volumes.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const LOG_SHOWN = 1000;
@@ -62,7 +62,11 @@ export class ComputerStarter {
     if (spec.root) await sockets.refuseLinks();
     await Promise.all([events.connected(signal), sockets.make(spec.id)]);
     const start = this.#plan(spec, await this.#wayOut(spec), signal);
-    const engineId = await this.#create(start);
+    const [engineId, fenced] = await Promise.all([this.#create(start), this.#isStillFenced(start)]);
+    if (!fenced) {
+      if (engineId !== undefined) await this.#options.computers.removeContainer(engineId);
+      return this.start(spec, signal);
+    }
     if (engineId !== undefined) return this.#run(start, engineId);
     const found = await this.#options.computers.find(spec.id);
     if (found === undefined) {
@@ -85,7 +89,7 @@ export class ComputerStarter {
       hostDirectory: hostProgram.directory,
       flags: this.#options.flags,
       certificates: this.#options.certificates,
-      volumes: volumes.mounts({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb }),
+      volumes: volumes.mounts(toVolume(spec)),
     });
     return { spec, signal, wayOut, name: names.container(spec.kind, spec.id), ...made };
   }
@@ -93,13 +97,19 @@ export class ComputerStarter {
   async #wayOut({ network }: ComputerSpec): Promise<WayOut> {
     if (network.mode === "none") return "none";
     if (network.mode === "allowlist") return "proxy";
-    return (await this.#options.network.ready()) ? "network" : "proxy";
+    const { network: open } = this.#options;
+    return open.wasReady || (await open.ready()) ? "network" : "proxy";
+  }
+
+  /** Looks again while a container is made: before it starts the answer is known. */
+  async #isStillFenced({ wayOut }: Start): Promise<boolean> {
+    return wayOut !== "network" || this.#options.network.ready();
   }
 
   /** The engine's id, or undefined where there is a container already. The files are prepared meanwhile. */
   async #create(start: Start): Promise<string | undefined> {
-    const { spec } = start;
-    const preparing = this.#options.volumes.prepare({ id: spec.id, kind: spec.kind, diskMb: spec.limits.disk_mb });
+    const preparing = this.#options.volumes.prepare(toVolume(start.spec));
+    if (start.spec.kind === "builder") await preparing;
     const [created, prepared] = await Promise.allSettled([this.#createOrFind(start), preparing]);
     if (created.status === "rejected") throw created.reason;
     if (prepared.status === "rejected") throw prepared.reason;
@@ -149,8 +159,9 @@ export class ComputerStarter {
       if (found.status === "frozen") {
         await client.run({ method: "POST", path: `/containers/${engineId}/unpause`, signal }, [409]);
       }
-      // A host that was started a moment ago may not answer yet.
+      // A host that was started a moment ago may not answer yet, and one that died may have left its socket.
       await this.#ready(start, engineId, () => Promise.resolve());
+      await askHealth(this.#options.sockets.path(spec.id), signal);
       return { engineId, name };
     }
     // Made otherwise than it would be now: by another version, from another image, with other limits. The files are in its
@@ -170,13 +181,25 @@ export class ComputerStarter {
   }
 
   async #run(start: Start, engineId: string): Promise<StartedComputer> {
-    const { client, sockets } = this.#options;
-    await sockets.clear(start.spec.id);
+    const { client, sockets, volumes } = this.#options;
+    await Promise.all([volumes.attach(toVolume(start.spec)), sockets.clear(start.spec.id)]);
     await this.#openWayOut(start);
     await this.#ready(start, engineId, async () => {
-      await client.run({ method: "POST", path: `/containers/${engineId}/start`, signal: start.signal }, [304]);
+      try {
+        await client.run({ method: "POST", path: `/containers/${engineId}/start`, signal: start.signal }, [304]);
+      } catch (error) {
+        throw isStatus(error, 404) ? await this.#lost(start, engineId, error) : error;
+      }
     });
     return { engineId, name: start.name };
+  }
+
+  /** The network went, or the container itself: the next attempt makes both. */
+  async #lost({ spec }: Start, engineId: string, cause: unknown): Promise<DriverError> {
+    this.#options.network.doubt();
+    if (!spec.root) await this.#options.computers.removeContainer(engineId);
+    const message = "The computer's container or network is gone; it is made again.";
+    return new DriverError(message, { cause, transient: true });
   }
 
   async #openWayOut({ spec, wayOut }: Start): Promise<void> {
@@ -185,7 +208,10 @@ export class ComputerStarter {
     }
   }
 
-  /** Resolves when the host answers, rejects when the computer ends before. `begin` is done while the socket is watched. */
+  /**
+   * Resolves when the host's socket is there, which is when it answers; rejects when the computer ends before. The socket is
+   * watched while `begin` is under way, and may be there before the engine says that it has begun.
+   */
   async #ready(start: Start, engineId: string, begin: () => Promise<void>): Promise<void> {
     const { events, sockets } = this.#options;
     const { spec, signal } = start;
@@ -209,11 +235,11 @@ export class ComputerStarter {
     try {
       const appears = socketAppears(directory, watched);
       appears.catch(() => undefined);
-      await begin();
-      begun = true;
-      if (doubt) look();
-      await appears;
-      await askHealth(directory, watched);
+      const beginning = begin().then(() => {
+        begun = true;
+        if (doubt) look();
+      });
+      await Promise.race([appears, beginning.then(() => appears)]);
     } catch (error) {
       signal.throwIfAborted();
       if (ended.signal.aborted) throw await this.#endedEarly(spec, engineId);
@@ -251,4 +277,8 @@ export class ComputerStarter {
     const said = await readContainerLog(this.#options.client, engineId).catch(() => "");
     return said.trim() === "" ? "It said nothing." : `It said: ${said.trim().slice(-LOG_SHOWN)}`;
   }
+}
+
+function toVolume({ id, kind, limits }: ComputerSpec): VolumeRequest {
+  return { id, kind, diskMb: limits.disk_mb };
 }

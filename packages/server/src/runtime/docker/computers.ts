@@ -1,7 +1,7 @@
 import { type ComputerKind, type ComputerStatus, DriverError } from "../driver.ts";
 import { InspectedContainer, InspectedVolume, ListedContainers, ListedVolumes } from "./engine-answers.ts";
 import type { EngineClient } from "./engine-client.ts";
-import type { Names } from "./names.ts";
+import { COMPUTER_KINDS, type Names } from "./names.ts";
 
 export interface FoundContainer {
   readonly id: string;
@@ -22,8 +22,6 @@ export interface InspectedComputer extends FoundContainer {
   readonly problem: string;
 }
 
-const KINDS: readonly ComputerKind[] = ["session", "builder"];
-
 /** This installation's containers and volumes as they are on the engine. What lacks its labels is not there. */
 export class Computers {
   readonly #client: EngineClient;
@@ -37,7 +35,7 @@ export class Computers {
   }
 
   async find(id: string): Promise<InspectedComputer | undefined> {
-    for (const kind of KINDS) {
+    for (const kind of COMPUTER_KINDS) {
       const name = this.#names.container(kind, id);
       const found = await this.#client.find({ method: "GET", path: `/containers/${name}/json` }, InspectedContainer);
       if (found === undefined) continue;
@@ -78,7 +76,7 @@ export class Computers {
 
   /** Name of the volume of an id, where there is one. */
   async findVolume(id: string): Promise<{ readonly name: string; readonly kind: ComputerKind } | undefined> {
-    for (const kind of KINDS) {
+    for (const kind of COMPUTER_KINDS) {
       const name = this.#names.volume(kind, id);
       const found = await this.#client.find({ method: "GET", path: `/volumes/${name}` }, InspectedVolume);
       if (found === undefined) continue;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { COMPUTER, type Limits } from "@raworc/contract";
-import type { ComputerSpec } from "../driver.ts";
+import type { ComputerKind, ComputerSpec } from "../driver.ts";
 import { LABEL, type Names } from "./names.ts";
 
 const MIB = 1024 * 1024;
@@ -98,6 +98,13 @@ export function limitsConfig({ cpus, memory_mb, pids }: Limits): object {
     MemorySwap: memory_mb * MIB,
     PidsLimit: pids,
   };
+}
+
+/** A volume of the engine for `/session`. */
+export function namedVolume(names: Names, kind: ComputerKind, id: string, empty: boolean): EngineMount {
+  const labels = names.labels({ [LABEL.kind]: kind, [kind === "session" ? LABEL.session : LABEL.builder]: id });
+  const options = { NoCopy: empty, Labels: labels };
+  return { Type: "volume", Source: names.volume(kind, id), Target: COMPUTER.session, VolumeOptions: options };
 }
 
 export function bind(source: string, target: string, readOnly: boolean): EngineMount {

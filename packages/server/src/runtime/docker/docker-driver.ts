@@ -46,7 +46,7 @@ export interface DockerDriverOptions extends DriverOptions {
   readonly builderImage?: string;
 }
 
-/** Throws DriverError where the configuration can't work. An engine that does not answer now is told by check(). */
+/** Throws DriverError where the configuration can't work, or no engine answers. */
 export async function createDockerDriver(options: DockerDriverOptions): Promise<DockerDriver> {
   if (options.engineSocket === null) {
     const message =
@@ -59,7 +59,12 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
   const sockets = await SocketDirectories.open(join(directory, "s"));
   const client = new EngineClient(options.engineSocket);
   const shortContainers = new ShortContainers(client, names, sessionImage);
-  const sized = await SizedVolumes.open(join(directory, "volumes"), names);
+  const info = await client.json({ method: "GET", path: "/info" }, EngineInfo).catch((error: unknown) => {
+    client.close();
+    throw error;
+  });
+  const engineVolumes = join(info.DockerRootDir, "volumes");
+  const sized = await SizedVolumes.open({ directory: join(directory, "volumes"), engineVolumes, names });
   if (sized.volumes === undefined) log.info({ reason: sized.problem }, "the disk limit of sessions is not enforced");
   return new DockerDriver({
     ...options,
@@ -71,7 +76,7 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
     shortContainers,
     builderImage: options.builderImage ?? sessionImage.replace("session", "builder"),
     flags: await readFlags(options.hostProgram.directory),
-    info: await readInfo(client),
+    info,
   });
 }
 
@@ -206,8 +211,8 @@ export class DockerDriver implements RuntimeDriver {
     await sockets.remove(id);
     if (!options.volume) return volumes.release(id);
     const volume = await this.#computers.findVolume(id);
-    if (volume !== undefined) await this.#computers.removeVolume(volume.name);
     await volumes.remove(id);
+    if (volume !== undefined) await this.#computers.removeVolume(volume.name);
   }
 
   async observe(id: string): Promise<ObservedComputer> {
@@ -359,14 +364,4 @@ function toCapabilities(info: EngineInfo, diskLimited: boolean): DriverCapabilit
 async function readFlags(directory: string): Promise<HostProgramFlags> {
   const text = await readFile(join(directory, "flags.json"), "utf8").catch(() => undefined);
   return text === undefined ? NO_FLAGS : Flags.parse(JSON.parse(text));
-}
-
-/** What the engine can limit. An engine that does not answer now is found out by check(). */
-async function readInfo(client: EngineClient): Promise<EngineInfo> {
-  try {
-    return await client.json({ method: "GET", path: "/info" }, EngineInfo);
-  } catch (error) {
-    if (error instanceof DriverError) return {};
-    throw error;
-  }
 }

@@ -9,6 +9,7 @@ export const EngineInfo = z.object({
   CpuCfsQuota: z.boolean().optional(),
   PidsLimit: z.boolean().optional(),
   CgroupVersion: z.string().optional(),
+  DockerRootDir: z.string(),
 });
 export type EngineInfo = z.infer<typeof EngineInfo>;
 
@@ -39,7 +40,6 @@ export const InspectedImage = z.object({ Id: z.string(), Config: z.object({ Labe
 export const ListedImages = z.array(z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullish(), Labels }));
 
 export const InspectedNetwork = z.object({ Id: z.string(), Labels });
-export const ListedNetworks = z.array(z.object({ Id: z.string(), Name: z.string(), Labels }));
 
 export const EngineEvent = z.object({
   Type: z.string(),

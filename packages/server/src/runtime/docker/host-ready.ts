@@ -2,7 +2,10 @@ import { watch } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
+import { DriverError } from "../driver.ts";
 import { HostConnection } from "../host-connection.ts";
+
+const HEALTH_TIMEOUT_MS = 30_000;
 
 /** Resolves when the host's socket is there. It appears when the host answers. Begin before the computer starts. */
 export function socketAppears(directory: string, signal: AbortSignal): Promise<void> {
@@ -32,8 +35,12 @@ export function socketAppears(directory: string, signal: AbortSignal): Promise<v
 /** Throws a transient DriverError where the host does not answer. */
 export async function askHealth(directory: string, signal: AbortSignal): Promise<void> {
   const connection = new HostConnection(directory);
+  const late = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
   try {
-    await connection.health(signal);
+    await connection.health(AbortSignal.any([signal, late]));
+  } catch (error) {
+    if (signal.aborted || !late.aborted) throw error;
+    throw new DriverError("The computer runs, and its host does not answer.", { cause: error, transient: true });
   } finally {
     connection.close();
   }

@@ -13,12 +13,13 @@ export const LABEL = {
   build: "raworc.build",
   /** Hash over how a container was made. */
   shape: "raworc.shape",
-  /** Of the images that scripts/build.sh makes. */
-  image: "raworc.image",
+  /** Of the images that scripts/build.sh makes: what they are made of. */
   recipe: "raworc.recipe",
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;
+
+export const COMPUTER_KINDS: readonly ComputerKind[] = ["session", "builder"];
 
 const SEPARATORS = /[_-]{2,}/g;
 const PLAIN_SEPARATORS = /^(__|-+)$/;

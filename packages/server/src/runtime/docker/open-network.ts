@@ -21,11 +21,17 @@ export interface OpenNetworkOptions {
 export class OpenNetwork {
   readonly #options: OpenNetworkOptions;
   #made: Promise<void> | undefined;
+  #wasReady = false;
   /** When it was last found that it can't be done. */
   #failedAt = 0;
 
   constructor(options: OpenNetworkOptions) {
     this.#options = options;
+  }
+
+  /** What `ready` last said, and nothing has given cause for doubt since. */
+  get wasReady(): boolean {
+    return this.#wasReady;
   }
 
   /** Whether `open` computers may use the network now. Where the fence can't be set they may not. */
@@ -35,9 +41,11 @@ export class OpenNetwork {
     try {
       this.#made ??= this.#make();
       await Promise.all([this.#made, fence.ensure()]);
+      this.#wasReady = true;
       return true;
     } catch (error) {
       this.#made = undefined;
+      this.#wasReady = false;
       if (!(error instanceof DriverError)) throw error;
       this.#failedAt = Date.now();
       const message = "open sessions get the egress proxy instead of a network: their network can't be made or fenced";
@@ -56,6 +64,7 @@ export class OpenNetwork {
   /** Network or rules may be gone: looks at the next use. */
   doubt(): void {
     this.#made = undefined;
+    this.#wasReady = false;
     this.#failedAt = 0;
     this.#options.fence.doubt();
   }

@@ -1,6 +1,6 @@
 import { COMPUTER } from "@raworc/contract";
-import type { EngineMount } from "./container-config.ts";
-import { LABEL, type Names } from "./names.ts";
+import { type EngineMount, namedVolume } from "./container-config.ts";
+import type { Names } from "./names.ts";
 import type { ShortContainers } from "./short-containers.ts";
 import type { VolumeRequest, Volumes } from "./volumes.ts";
 
@@ -16,19 +16,15 @@ export class PlainVolumes implements Volumes {
   }
 
   mounts({ id, kind }: VolumeRequest): readonly EngineMount[] {
-    const labels = this.#names.labels({
-      [LABEL.kind]: kind,
-      [kind === "session" ? LABEL.session : LABEL.builder]: id,
-    });
-    const volume = { Type: "volume", VolumeOptions: { Labels: labels } } as const;
-    return [
-      { ...volume, Source: this.#names.volume(kind, id), Target: COMPUTER.session },
-      // Without a name, it goes with the container.
-      ...(kind === "builder" ? [{ ...volume, Target: COMPUTER.artifacts }] : []),
-    ];
+    const volume = namedVolume(this.#names, kind, id, false);
+    // Without a name, it goes with the container.
+    const unnamed: EngineMount = { Type: "volume", Target: COMPUTER.artifacts };
+    return kind === "builder" ? [volume, unnamed] : [volume];
   }
 
   async prepare(): Promise<void> {}
+
+  async attach(): Promise<void> {}
 
   async release(): Promise<void> {}
 

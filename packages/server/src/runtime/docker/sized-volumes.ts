@@ -1,10 +1,10 @@
 import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
-import { DriverError } from "../driver.ts";
-import type { EngineMount } from "./container-config.ts";
+import { type ComputerKind, DriverError } from "../driver.ts";
+import { bind, type EngineMount, namedVolume } from "./container-config.ts";
 import type { Names } from "./names.ts";
-import { LABEL } from "./names.ts";
+import { COMPUTER_KINDS } from "./names.ts";
 import { ProgramError, runProgram } from "./program.ts";
 import type { VolumeRequest, Volumes } from "./volumes.ts";
 
@@ -21,28 +21,37 @@ const ARTIFACTS = "artifacts";
 /** Blocks that files give back are given back to the machine. */
 const MOUNT_OPTIONS = "loop,nosuid,nodev,noatime,discard";
 
+export interface SizedVolumesOptions {
+  readonly directory: string;
+  /** Where the engine keeps its volumes. */
+  readonly engineVolumes: string;
+  readonly names: Names;
+}
+
 /**
  * Each computer's files are an ext4 file system in a sparse file, as large as the computer's disk may be. Needs root on the
- * engine's machine. The engine mounts a folder of it, which is not there while the file system isn't: nothing can be written
- * beside it by mistake.
+ * engine's machine. A folder of it is mounted over the engine's own volume, which has the right name and is empty. The
+ * engine is not told: volumes that it mounts itself can't be removed any more after it was restarted (20.10).
  */
 export class SizedVolumes implements Volumes {
   readonly limited = true;
   readonly #directory: string;
   readonly #names: Names;
+  readonly #engineVolumes: string;
 
-  private constructor(directory: string, names: Names) {
-    this.#directory = directory;
-    this.#names = names;
+  private constructor(options: SizedVolumesOptions) {
+    this.#directory = options.directory;
+    this.#names = options.names;
+    this.#engineVolumes = options.engineVolumes;
   }
 
   /** Undefined where this machine or user can't: says why. */
   static async open(
-    directory: string,
-    names: Names,
+    options: SizedVolumesOptions,
   ): Promise<{ readonly volumes?: SizedVolumes; readonly problem: string }> {
     if (process.geteuid?.() !== 0) return { problem: "the server does not run as root" };
-    const volumes = new SizedVolumes(directory, names);
+    if (!(await exists(options.engineVolumes))) return { problem: "the engine's volumes are not on this machine" };
+    const volumes = new SizedVolumes(options);
     const trial = `.trial-${process.pid}`;
     try {
       await volumes.#makeTemplate();
@@ -57,19 +66,9 @@ export class SizedVolumes implements Volumes {
   }
 
   mounts({ id, kind }: VolumeRequest): readonly EngineMount[] {
-    const labels = this.#names.labels({
-      [LABEL.kind]: kind,
-      [kind === "session" ? LABEL.session : LABEL.builder]: id,
-    });
-    const volume = (folder: string): Omit<EngineMount, "Target"> => {
-      const options = { type: "none", o: "bind", device: join(this.#mount(id), folder) };
-      const driver = { Name: "local", Options: options };
-      return { Type: "volume", VolumeOptions: { NoCopy: true, Labels: labels, DriverConfig: driver } };
-    };
     return [
-      { ...volume(FILES), Source: this.#names.volume(kind, id), Target: COMPUTER.session },
-      // Without a name, it goes with the container.
-      ...(kind === "builder" ? [{ ...volume(ARTIFACTS), Target: COMPUTER.artifacts }] : []),
+      namedVolume(this.#names, kind, id, true),
+      ...(kind === "builder" ? [bind(join(this.#mount(id), ARTIFACTS), COMPUTER.artifacts, false)] : []),
     ];
   }
 
@@ -77,14 +76,23 @@ export class SizedVolumes implements Volumes {
     await mkdir(this.#mount(id), { recursive: true, mode: 0o700 });
     await this.#explained(async () => {
       if (!(await exists(this.#image(id)))) await this.#format(id, diskMb);
-      if (!(await this.#isMounted(id))) {
+      if (!(await isMountPoint(this.#mount(id)))) {
         await runProgram("mount", ["-t", "ext4", "-o", MOUNT_OPTIONS, this.#image(id), this.#mount(id)]);
       }
     });
   }
 
+  async attach({ id, kind }: VolumeRequest): Promise<void> {
+    const place = this.#place(kind, id);
+    if (await isMountPoint(place)) return;
+    await this.#explained(() => runProgram("mount", ["--bind", join(this.#mount(id), FILES), place]));
+  }
+
   async release(id: string): Promise<void> {
-    if (await this.#isMounted(id)) await this.#explained(() => runProgram("umount", [this.#mount(id)]));
+    const places = [...COMPUTER_KINDS.map((kind) => this.#place(kind, id)), this.#mount(id)];
+    for (const place of places) {
+      if (await isMountPoint(place)) await this.#explained(() => runProgram("umount", [place]));
+    }
   }
 
   has(id: string): Promise<boolean> {
@@ -97,7 +105,7 @@ export class SizedVolumes implements Volumes {
 
   /** The source's file system is quiet while it is copied, so the copy is one that was cleanly written. */
   async copy(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy"> {
-    const mounted = await this.#isMounted(from);
+    const mounted = await isMountPoint(this.#mount(from));
     const draft = `${this.#image(to)}.draft`;
     await mkdir(this.#mount(to), { recursive: true, mode: 0o700 });
     try {
@@ -171,11 +179,6 @@ export class SizedVolumes implements Volumes {
     });
   }
 
-  async #isMounted(id: string): Promise<boolean> {
-    const [mount, parent] = await Promise.all([stat(this.#mount(id)), stat(dirname(this.#mount(id)))]).catch(() => []);
-    return mount !== undefined && parent !== undefined && mount.dev !== parent.dev;
-  }
-
   async #explained<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -194,9 +197,20 @@ export class SizedVolumes implements Volumes {
     return join(this.#directory, id, IMAGE);
   }
 
+  /** Where the engine keeps a volume's files. */
+  #place(kind: ComputerKind, id: string): string {
+    return join(this.#engineVolumes, this.#names.volume(kind, id), "_data");
+  }
+
   #mount(id: string): string {
     return join(this.#directory, id, MOUNT);
   }
+}
+
+/** False where there is nothing at all. */
+async function isMountPoint(path: string): Promise<boolean> {
+  const [found, parent] = await Promise.all([stat(path), stat(dirname(path))]).catch(() => []);
+  return found !== undefined && parent !== undefined && found.dev !== parent.dev;
 }
 
 async function exists(path: string): Promise<boolean> {

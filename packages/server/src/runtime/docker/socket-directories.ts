@@ -76,7 +76,7 @@ export class SocketDirectories {
 
   /** Takes refuseLinks() back. */
   async release(): Promise<void> {
-    if (await this.#refusesLinks()) await runProgram("umount", [this.#parent]);
+    if (await this.#refusesLinks()) await runProgram("umount", ["--lazy", this.#parent]);
   }
 
   async #refusesLinks(): Promise<boolean> {

@@ -13,8 +13,10 @@ export interface Volumes {
   readonly limited: boolean;
   /** What a container mounts. Pure. */
   mounts(request: VolumeRequest): readonly EngineMount[];
-  /** Before a container starts. May be repeated. */
+  /** Before a container starts; before a builder's is made. May be repeated. */
   prepare(request: VolumeRequest): Promise<void>;
+  /** After a container was made and `prepare`, before it starts. May be repeated. */
+  attach(request: VolumeRequest): Promise<void>;
   /** After a container ended: lets go of what only a running one needs. */
   release(id: string): Promise<void>;
   /** Whether there is something of an id outside the engine, and all such ids. */
