@@ -17,7 +17,7 @@ const TAIL_MAX_BYTES = 4 * 1024 * 1024;
 export function formatLogLine(line: string, output: Output): string {
   const entry = parseEntry(line);
   if (entry === undefined) return cleanText(line);
-  const level = LEVELS[Number(entry["level"])] ?? "";
+  const level = LEVELS[Number(entry["level"])] ?? String(entry["level"]).toUpperCase().slice(0, 5);
   const time = new Date(entry["time"] as string | number);
   const clock = Number.isNaN(time.valueOf()) ? "" : time.toISOString().slice(11, 23);
   const fields = Object.entries(entry).filter(([name]) => !HIDDEN.has(name));

@@ -27,6 +27,7 @@ describe("the command line", () => {
 
   test.each([
     [["sesion"], "Did you mean session?"],
+    [["help", "sesion"], "Did you mean session?"],
     [["stop", "--clenup"], "Did you mean --cleanup?"],
     [["start", "--port", "99999"], "whole number"],
     [["start", "database"], "no component database"],

@@ -83,6 +83,11 @@ export async function runProgram(context: Context, words: readonly string[]): Pr
       program.outputHelp();
       return EXIT.fine;
     }
+    const [first, topic] = words;
+    if (first === "help" && topic !== undefined && !program.commands.some((command) => command.name() === topic)) {
+      // Commander would show the general help; a topic that is not there is a mistake like a command that is not there.
+      await program.parseAsync([topic], { from: "user" });
+    }
     await program.parseAsync(words, { from: "user" });
     return EXIT.fine;
   } catch (error) {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { styleText } from "node:util";
 import type { Config } from "./config.ts";
@@ -29,6 +30,11 @@ export class Output {
   /** Writes text that others wrote: as it is to a program, without control sequences to a terminal. */
   foreign(text: string): void {
     this.stream.write(this.isTerminal ? cleanText(text) : text);
+  }
+
+  /** Resolves when the reader has taken most of what was written, so that a flood is not kept in memory. */
+  async drained(): Promise<void> {
+    if (this.stream.writableNeedDrain && !this.stream.destroyed) await once(this.stream, "drain");
   }
 
   /** Colours text where colours are wanted. */

@@ -122,7 +122,8 @@ async function writeBody(out: Output, err: Output, response: Response, pretty: b
   for await (const chunk of response.body ?? []) {
     const piece = out.isTerminal ? cleaner.push(decoder.decode(chunk, { stream: true })) : chunk;
     isOnNewLine = chunk.at(-1) === 0x0a;
-    if (!out.stream.write(piece)) await new Promise((resolve) => out.stream.once("drain", resolve));
+    out.stream.write(piece);
+    await out.drained();
   }
   if (out.isTerminal && !isOnNewLine) out.line();
   if (!response.ok)

@@ -11,7 +11,10 @@ export async function followBuild(context: Context, client: Client, started: Bui
   let build = started;
   for (;;) {
     err.line(err.paint("dim", `Build ${build.build_id} of the space ${build.space}`));
-    for await (const { line } of client.buildLog(build.space, build.build_id)) out.foreign(`${line}\n`);
+    for await (const { line } of client.buildLog(build.space, build.build_id)) {
+      out.foreign(`${line}\n`);
+      await out.drained();
+    }
     build = await client.call("builds.get", { params: { space: build.space, build_id: build.build_id } });
     const replacement = await replacementOf(client, build);
     if (replacement === undefined) break;

@@ -100,7 +100,8 @@ class PieceWriter {
   async write(bytes: Buffer): Promise<void> {
     const { isTerminal, stream } = this.#output;
     const shown = isTerminal ? this.#cleaner.push(this.#decoder.decode(bytes, { stream: true })) : bytes;
-    if (!stream.write(shown)) await new Promise((resolve) => stream.once("drain", resolve));
+    stream.write(shown);
+    await this.#output.drained();
   }
 }
 

@@ -137,5 +137,9 @@ async function showAnswer(context: Context, client: Client, path: string): Promi
     throw new CommandFailure(problem?.detail ?? `The server answered ${response.status}.`);
   }
   if (response.body === null) return;
-  for await (const line of textLines(response.body)) context.streams.out.foreign(`${line}\n`);
+  const { out } = context.streams;
+  for await (const line of textLines(response.body)) {
+    out.foreign(`${line}\n`);
+    await out.drained();
+  }
 }

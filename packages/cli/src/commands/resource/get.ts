@@ -108,12 +108,16 @@ async function watch(
   before: readonly Row[],
   format: OutputFormat,
 ): Promise<never> {
+  let hasHeader = before.length > 0;
   let known = new Map(before.map((row) => [referenceOf(kind, row), JSON.stringify(row)]));
   for (;;) {
     await delay(WATCH_MS);
     const { rows } = await read();
     const changed = rows.filter((row) => known.get(referenceOf(kind, row)) !== JSON.stringify(row));
     known = new Map(rows.map((row) => [referenceOf(kind, row), JSON.stringify(row)]));
-    for (const row of changed) await writeRows(context, kind, [row], { format, single: true, header: false });
+    for (const row of changed) {
+      await writeRows(context, kind, [row], { format, single: true, header: !hasHeader });
+      hasHeader = true;
+    }
   }
 }

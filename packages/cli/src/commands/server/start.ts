@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { ApiError } from "@raworc/client";
 import { Option } from "commander";
 import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
-import { type Context, normalizeServer } from "../../context.ts";
+import { type Context, isLocal, normalizeServer } from "../../context.ts";
 import { CommandFailure, SilentFailure, UsageFailure } from "../../failure.ts";
 import { type Overrides, processStartTime, type ServerState } from "../../local-server.ts";
 import { formatLogLine, readTail } from "../../log-lines.ts";
@@ -182,7 +182,9 @@ async function logIn(context: Context, server: string): Promise<void> {
       return;
     }
   }
-  if (others !== undefined && others !== server) out.line(`  Commands go to this server now, no longer to ${others}`);
+  if (others !== undefined && others !== server && !isLocal(others)) {
+    out.line(`  Commands go to this server now, no longer to ${others}`);
+  }
 }
 
 async function userOf(context: Context, server: string, token: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { type Client, ConnectionError } from "@raworc/client";
+import { ApiError, type Client, ConnectionError } from "@raworc/client";
 import { Health } from "@raworc/contract";
 import { type Command, createCommand, withExamples } from "../../command.ts";
 import { type Context, normalizeServer } from "../../context.ts";
@@ -61,7 +61,7 @@ async function readStatus(context: Context): Promise<Status> {
     runtime_reason: own?.reason ?? null,
     health: health ?? null,
     user: user ?? null,
-    sessions: user === undefined ? null : await countSessions(client),
+    sessions: user === undefined ? null : ((await countSessions(client)) ?? null),
   };
 }
 
@@ -83,12 +83,18 @@ async function readUser(client: Client): Promise<string | undefined> {
   );
 }
 
-async function countSessions(client: Client): Promise<Record<string, number>> {
+/** How many there are of each state, as far as they are visible; undefined for who may see none. */
+async function countSessions(client: Client): Promise<Record<string, number> | undefined> {
   const counts: Record<string, number> = {};
-  for await (const { state } of client.items("sessions.list", { query: { limit: 1000 } })) {
-    counts[state] = (counts[state] ?? 0) + 1;
+  try {
+    for await (const { state } of client.items("sessions.list", { query: { limit: 1000 } })) {
+      counts[state] = (counts[state] ?? 0) + 1;
+    }
+    return counts;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 403) return undefined;
+    throw error;
   }
-  return counts;
 }
 
 function describe(context: Context, status: Status): [string, string][] {

@@ -140,8 +140,10 @@ async function create(client: Client, options: OpenOptions): Promise<Session> {
     ...(options.space === undefined ? {} : { space: options.space }),
     ...(options.name === undefined ? {} : { name: options.name }),
   };
-  const { id } = await client.call("sessions.create", { body, signal: options.signal });
+  // Not cut short by the signal: a session whose id nobody has heard could not be deleted.
+  const { id } = await client.call("sessions.create", { body });
   try {
+    options.signal.throwIfAborted();
     const session = await untilReady(client, id, options.signal);
     if (session.state !== "error") return session;
     const hints = [session.error ?? "The server does not say why.", "see: raworc doctor, raworc logs server"];

@@ -125,6 +125,7 @@ class InteractiveRun {
           continue;
         }
         this.#spinner.stop();
+        await context.streams.out.drained();
         if (turn.type === "text") printer.text(turn.text);
         else if (turn.type === "tool") {
           printer.tool(turn);

@@ -21,6 +21,7 @@ export async function talkByLines(context: Context, conversation: Conversation, 
     const printer = new TurnPrinter(out, { labelled: false });
     try {
       for await (const turn of conversation.send(line)) {
+        await out.drained();
         if (turn.type === "text") printer.text(turn.text);
         else if (turn.type === "end") {
           printer.end(turn);
