@@ -19,6 +19,9 @@ export async function fetchSource(steps: StepRunner, source: SourceAccess, resol
   const format = commit.length === 64 ? ["--object-format=sha256"] : [];
   const initialize = ["init", "--quiet", "--template=", ...format, CHECKOUT];
   await git.run({ label: "prepare the checkout", arguments: initialize, cwd: "/", quiet: true });
+  // Submodules may be named relative to where the repository came from.
+  const origin = ["config", "remote.origin.url", source.address];
+  await git.run({ label: "name the origin", arguments: origin, cwd: CHECKOUT, quiet: true });
   await fetchCommit(git, source, resolved);
   await git.run({
     label: "check out",

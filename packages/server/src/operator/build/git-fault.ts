@@ -9,6 +9,9 @@ export interface GitFault {
 
 type Rule = readonly [GitFault["kind"], RegExp, (name: string, line: string) => string];
 
+/** What the way out of a builder, an HTTP proxy, answers: it refuses (403), or the host is absent or silent (502, 504). */
+const PROXY_REFUSES = /CONNECT tunnel failed, response 403|HTTP code 403 from proxy/;
+const PROXY_FAILS = /CONNECT tunnel failed, response 50\d|HTTP code 50\d from proxy/;
 const TRANSIENT =
   /Could not resolve|Temporary failure in name|Connection (?:timed out|reset|refused|closed)|Failed to connect|Couldn't connect|Operation (?:timed out|too slow)|early EOF|unexpected disconnect|RPC failed|hung up unexpectedly|returned error: (?:429|5\d\d)|GnuTLS|SSL_ERROR|kex_exchange_identification|Network is unreachable/i;
 
@@ -35,6 +38,18 @@ const RULES: readonly Rule[] = [
     "absent",
     /repository .*not found|returned error: 404|does not appear to be a git repository|repository .* does not exist|not a git repository/i,
     (name) => `There is no git repository at ${name}. Check the address.`,
+  ],
+  [
+    "network",
+    PROXY_REFUSES,
+    (name) =>
+      `Builders may not connect to ${name}: its address is private or this machine's own. Only public addresses and the configured package mirrors can be reached.`,
+  ],
+  [
+    "network",
+    PROXY_FAILS,
+    (name) =>
+      `${name} could not be reached: its host is not found or does not answer. Check the address, then deploy again.`,
   ],
   [
     "network",

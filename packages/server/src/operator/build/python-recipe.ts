@@ -4,6 +4,7 @@ import { copyToArtifact } from "./artifact-folder.ts";
 import { runBuildCommand } from "./build-command.ts";
 import { BuildFailure } from "./build-failure.ts";
 import { checkMember, findModule, type ModuleCandidate, PYTHON } from "./handler-check.ts";
+import { findInterpreter } from "./python-interpreter.ts";
 import type { Built } from "./recipe.ts";
 import { attemptScript, runScript } from "./script.ts";
 import type { StepRunner } from "./step-runner.ts";
@@ -33,43 +34,6 @@ export async function buildPython(steps: StepRunner, folder: AgentFolder, artifa
   const compile = ".venv/bin/python -m compileall -q . > /dev/null 2>&1 || true";
   await runScript(steps, { label: "compile", script: compile, arguments: [], cwd: artifact, quiet: true });
   return { handler, kind: "worker" };
-}
-
-/** Throws BuildFailure `runtime_unknown` where the interpreter is missing or can't make environments. */
-async function findInterpreter(steps: StepRunner, wanted: string | undefined): Promise<string> {
-  const name = wanted ?? "python3";
-  const probe = 'exec "$1" -c "import ensurepip, sys, venv; print(sys.version.split()[0])"';
-  const call = { label: "look for Python", script: probe, arguments: [name], quiet: true };
-  const end = await attemptScript(steps, call);
-  if (end.exitCode === 0) {
-    await steps.log(`# Python ${new TextDecoder().decode(end.stdout).trim().slice(0, 40)}`);
-    return name;
-  }
-  if (end.tail.some((line) => line.includes("ModuleNotFoundError"))) {
-    const message = `${name} can't make virtual environments here: its modules venv and ensurepip are missing. Install python3-venv on the server's machine.`;
-    throw new BuildFailure("runtime_unknown", message, end.tail);
-  }
-  const others = await listInterpreters(steps);
-  const there = others.length === 0 ? "There is none." : `There is ${others.join(", ")}.`;
-  const remedy =
-    wanted === undefined
-      ? "Install Python 3 with python3-venv on the server's machine, or use an image that has it (RAWORC_SESSION_IMAGE)."
-      : `Write one of these or "python" as the "runtime" in raworc.json, or install ${name} on the server's machine (docker: in the session image).`;
-  throw new BuildFailure("runtime_unknown", `There is no ${name} for agents here. ${there} ${remedy}`);
-}
-
-/** Pythons on the PATH that really start, such as `python3.11`. */
-async function listInterpreters(steps: StepRunner): Promise<string[]> {
-  const script = `IFS=:; for folder in $PATH; do for file in "$folder"/python3.*; do
-    case "\${file##*/}" in python3.*[!0-9]*) continue;; esac
-    "$file" -c '' 2>/dev/null && printf '%s\\n' "\${file##*/}"
-  done; done; true`;
-  const { stdout } = await runScript(steps, { label: "list Pythons", script, arguments: [], quiet: true });
-  const names = new TextDecoder()
-    .decode(stdout)
-    .split("\n")
-    .filter((name) => /^python3\.\d{1,3}$/.test(name));
-  return [...new Set(names)];
 }
 
 async function makeEnvironment(
