@@ -97,13 +97,13 @@ describeWith(["sandbox", "python"], "agents in a computer", () => {
       "python-missing": python("main.proces_message"),
       "python-no-module": python("app.process_message"),
       "python-broken": { runtime: "python", files: { "main.py": "import nothing_like_this" } },
-      "python-short": python("main.process_message", { timeoutSeconds: 0.3 }),
+      "python-short": python("main.process_message", { timeoutSeconds: 3 }),
       node: node("index.processMessage"),
       "node-pieces": node("index.pieces"),
       "node-common": node("dist/old.processMessage"),
       "node-missing": node("index.processMesage"),
       "node-wrong": node("index.notAFunction"),
-      "node-short": node("index.processMessage", { timeoutSeconds: 0.3 }),
+      "node-short": node("index.processMessage", { timeoutSeconds: 3 }),
       "node-default": { runtime: "node", files: { "index.mjs": "export default async (text) => 'default ' + text" } },
     });
   });

@@ -49,12 +49,15 @@ export class Agents {
       }
     }
     this.#busy.add(name);
-    const worker = await this.#worker(agent, environment, log);
-    const outcome = await worker.handle(task);
-    this.#busy.delete(name);
-    // What still prints goes on into this message's files, but for a worker that is gone.
-    if (worker.ended) await this.#discard(name);
-    return outcome;
+    try {
+      const worker = await this.#worker(agent, environment, log);
+      const outcome = await worker.handle(task);
+      // What still prints goes on into this message's files, but for a worker that is gone.
+      if (worker.ended) await this.#discard(name);
+      return outcome;
+    } finally {
+      this.#busy.delete(name);
+    }
   }
 
   /** After a claim: workers of another environment or build end now, or after their message. */
@@ -75,7 +78,7 @@ export class Agents {
     }
     await this.#discard(agent.name);
     const { processes, session } = this.#options;
-    const worker = new Worker({ processes, agent, sessionId: session.id ?? "", environment, log });
+    const worker = await Worker.start({ processes, agent, sessionId: session.id ?? "", environment, log });
     this.#workers.set(agent.name, { worker, foundation: wanted });
     return worker;
   }

@@ -27,16 +27,20 @@ export async function runBinary(options: BinaryAgentOptions, task: AgentTask): P
   const context = giveContext(task.context);
   let timer: NodeJS.Timeout | undefined;
   try {
-    const { child, killTree } = processes.start({
+    const { child, input, output, killTree } = await processes.start({
       words: [programPath(agent.path, agent.manifest.program ?? agent.manifest.handler), long ? "-" : task.content],
       cwd: COMPUTER.workspace,
       environment: { ...options.environment, RAWORC_HANDLER: agent.manifest.handler, ...context.environment },
-      stdio: [long ? "pipe" : "ignore", "pipe", "pipe"],
+      descriptors: [long ? "pipe" : "ignore", "output", "output"],
     });
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(task.content);
-    const { stdout, stderr } = child;
-    if (stdout === null || stderr === null) throw new Error("A process without pipes");
+    const exited = new Promise<{ code: number | null; signal: string | null } | Error>((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal }));
+      child.once("error", resolve);
+    });
+    input(0)?.on("error", () => undefined);
+    input(0)?.end(task.content);
+    const stdout = output(1);
+    const stderr = output(2);
     let reason: "timeout" | "cancelled" | "refused" | undefined;
     let refusal: unknown;
     const end = (why: "timeout" | "cancelled" | "refused"): void => {
@@ -47,7 +51,7 @@ export async function runBinary(options: BinaryAgentOptions, task: AgentTask): P
     timer = setTimeout(() => end("timeout"), agent.manifest.timeout_s * 1000);
     task.signal.addEventListener("abort", () => end("cancelled"), { once: true });
     if (task.signal.aborted) end("cancelled");
-    const output = new ReplyText((text) => {
+    const reply = new ReplyText((text) => {
       try {
         task.onDelta(text);
         task.onPause();
@@ -56,15 +60,12 @@ export async function runBinary(options: BinaryAgentOptions, task: AgentTask): P
         end("refused");
       }
     });
-    stdout.on("data", (chunk: Buffer) => reason === undefined && output.add(chunk));
+    stdout.on("data", (chunk: Buffer) => reason === undefined && reply.add(chunk));
     stderr.on("data", (chunk: Buffer) => log.write("stderr", chunk));
-    const exit = await new Promise<{ code: number | null; signal: string | null } | Error>((resolve) => {
-      child.once("exit", (code, signal) => resolve({ code, signal }));
-      child.once("error", resolve);
-    });
+    const exit = await exited;
     if (exit instanceof Error) return failed("agent_start_failed", `No process could be started: ${exit.message}`);
     await Promise.all([settle(stdout), settle(stderr), killing]);
-    output.end();
+    reply.end();
     if (reason === "refused") return refused(refusal);
     if (reason === "cancelled") return { status: "cancelled" };
     if (reason === "timeout") {

@@ -1,5 +1,7 @@
 import { lstatSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { COMPUTER, type HostAgent, type HostClaim } from "@raworc/contract";
+import { isDiskFull } from "./disk-full.ts";
+import { logLine } from "./host-log.ts";
 import { RequestError } from "./requests.ts";
 
 /** Whose computer this is: nobody's until the claim. */
@@ -36,7 +38,13 @@ export class ClaimedSession {
     if (owner !== undefined && owner !== claim.session_id) {
       throw new RequestError(409, "conflict", `This computer is session ${owner}'s`);
     }
-    linkAgents(claim.agents);
+    try {
+      linkAgents(claim.agents);
+    } catch (error) {
+      // Somebody must be able to come in and make space.
+      if (!isDiskFull(error)) throw error;
+      logLine("warn", "agents are not linked, the disk is full");
+    }
     this.#claim = claim;
     this.#version += 1;
   }

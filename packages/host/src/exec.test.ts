@@ -21,6 +21,10 @@ describeWith(["sandbox"], "commands in a computer", () => {
     expect(await computer.run("cat", { stdin: "é\n".repeat(200_000) })).toMatchObject({
       stdout: "é\n".repeat(200_000),
     });
+    expect(await computer.run("echo a > /dev/stdout; echo b | tee /dev/stderr")).toMatchObject({
+      stdout: "a\nb\n",
+      stderr: "b\n",
+    });
     expect(await computer.run(["no-such-program"])).toMatchObject({ exit_code: 127 });
     expect((await computer.run("true", { cwd: "/nowhere" })).stderr).toContain("/nowhere");
   });

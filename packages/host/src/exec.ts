@@ -19,25 +19,27 @@ export async function runCommand(
   environment: Readonly<Record<string, string>>,
   response: ServerResponse,
 ): Promise<void> {
-  const started = processes.start({
+  const started = await processes.start({
     words: typeof request.command === "string" ? ["sh", "-c", request.command] : request.command,
     cwd: request.cwd,
     environment,
-    stdio: [request.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    descriptors: [request.stdin === undefined ? "ignore" : "pipe", "output", "output"],
   });
   const { child } = started;
-  const { stdin, stdout, stderr } = child;
   const exit = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
     child.once("error", reject);
   });
+  const stdin = started.input(0);
   stdin?.on("error", () => undefined);
   stdin?.end(request.stdin);
-  if (stdout === null || stderr === null) throw new Error("A process without pipes");
   const ending = new Ending(started, request.timeout_s);
+  if (response.destroyed) ending.abandon();
   const onClose = (): void => ending.abandon();
   response.once("close", onClose);
   try {
+    const stdout = started.output(1);
+    const stderr = started.output(2);
     const sender = new Sender(response, [stdout, stderr]);
     sender.forward("stdout", stdout);
     sender.forward("stderr", stderr);

@@ -14,6 +14,7 @@ import { Journal } from "./journal.ts";
 import { GRACE_MS } from "./limits.ts";
 import { sendLines } from "./message-lines.ts";
 import { Messages } from "./messages.ts";
+import { OutputPipes } from "./output-pipes.ts";
 import { RequestError, readClaim, readExec, readMessage } from "./requests.ts";
 import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson } from "./server.ts";
 
@@ -32,10 +33,10 @@ export class Host {
   readonly #server: HostServer;
   #closing: Promise<void> | undefined;
 
-  private constructor(config: Config, proxied: boolean) {
+  private constructor(config: Config, proxied: boolean, pipes: OutputPipes) {
     this.#config = config;
     this.#proxied = proxied;
-    this.#processes = new AgentProcesses(config);
+    this.#processes = new AgentProcesses(config, pipes);
     this.#journal = Journal.open(`${COMPUTER.state}/journal.ndjson`);
     this.#agents = new Agents({ config, proxied, session: this.#session, processes: this.#processes });
     this.#messages = new Messages(this.#journal, this.#agents);
@@ -59,7 +60,9 @@ export class Host {
     await prepareFolders(config);
     const proxied = existsSync(`${COMPUTER.socketDirectory}/${COMPUTER.egressSocket}`);
     if (proxied) await startEgressRelay();
-    const host = new Host(config, proxied);
+    const pipes = new OutputPipes(`${COMPUTER.state}/pipes`);
+    await pipes.prepare();
+    const host = new Host(config, proxied, pipes);
     host.#messages.endAbandoned();
     await host.#server.listen();
     logLine("info", "host ready", { version: HOST_VERSION, agent_uid: config.agentUid, proxied });

@@ -7,6 +7,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  rmSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -92,7 +93,12 @@ export class Journal {
       this.#size = 0;
       this.#forgotten = 0;
     } else if (this.#forgotten > COMPACT_BYTES && this.#forgotten > this.#size / 2) {
-      this.#compact();
+      try {
+        this.#compact();
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        rmSync(`${this.#path}.new`, { force: true });
+      }
     }
   }
 

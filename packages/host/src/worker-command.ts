@@ -8,7 +8,12 @@ const NODE_DESCRIPTORS = 'exec 4<&0 5>&1 0</dev/null 1>&3 3>&-; exec "$@"';
 
 /** How the worker of an agent is started. Descriptors as in worker.ts of the contract. */
 export function workerCommand(agent: HostAgent, environment: Readonly<Record<string, string>>): Command {
-  return { words: words(agent), cwd: COMPUTER.workspace, environment, stdio: ["pipe", "pipe", "pipe", "pipe"] };
+  return {
+    words: words(agent),
+    cwd: COMPUTER.workspace,
+    environment,
+    descriptors: ["pipe", "pipe", "output", "output"],
+  };
 }
 
 function words({ path, manifest }: HostAgent): string[] {

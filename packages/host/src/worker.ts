@@ -1,4 +1,3 @@
-import type { Readable, Writable } from "node:stream";
 import { type HostAgent, WORKER_ERRORS, WORKER_LINE_MAX_BYTES, type WorkerInitialize } from "@raworc/contract";
 import { type AgentOutcome, type AgentTask, describeExit, failed, failureCode, type Tokens } from "./agent-outcome.ts";
 import type { AgentProcess, AgentProcesses } from "./agent-process.ts";
@@ -41,12 +40,12 @@ export class Worker {
   #onRefusal: (() => void) | undefined;
   #ended = false;
 
-  constructor({ processes, agent, sessionId, environment, log }: WorkerOptions) {
+  private constructor(process: AgentProcess, { agent, sessionId, log }: WorkerOptions) {
     this.#agent = agent;
     this.#log = log;
-    this.#process = processes.start(workerCommand(agent, environment));
-    const { child } = this.#process;
-    const input = child.stdio[1] as Readable;
+    this.#process = process;
+    const { child } = process;
+    const input = process.output(1);
     this.#exit = new Promise((resolve) => {
       const end = (code: number | null, signal: string | null): void => {
         this.#ended = true;
@@ -62,12 +61,14 @@ export class Worker {
     });
     const marker = `raworc-${crypto.randomUUID()}`;
     this.#outputs = [
-      new MarkedOutput(child.stdio[3] as Readable, marker, (bytes) => this.#log.write("stdout", bytes)),
-      new MarkedOutput(child.stdio[2] as Readable, marker, (bytes) => this.#log.write("stderr", bytes)),
+      new MarkedOutput(process.output(3), marker, (bytes) => this.#log.write("stdout", bytes)),
+      new MarkedOutput(process.output(2), marker, (bytes) => this.#log.write("stderr", bytes)),
     ];
+    const output = process.input(0);
+    if (output === undefined) throw new Error("A worker without its stdin");
     this.#peer = new RpcPeer({
       input,
-      output: child.stdio[0] as Writable,
+      output,
       lineMaxBytes: WORKER_LINE_MAX_BYTES,
       onNotification: (method, params) => this.#hear(method, params),
       onPause: () => this.#task?.onPause(),
@@ -86,6 +87,10 @@ export class Worker {
     void this.#exit.then(({ code, signal }) => {
       logLine("info", "worker ended", { agent: name, pid: child.pid, code, signal });
     });
+  }
+
+  static async start(options: WorkerOptions): Promise<Worker> {
+    return new Worker(await options.processes.start(workerCommand(options.agent, options.environment)), options);
   }
 
   get ended(): boolean {

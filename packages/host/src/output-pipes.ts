@@ -1,0 +1,68 @@
+import { execFile } from "node:child_process";
+import { constants, mkdirSync, openSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { promisify } from "node:util";
+import { logLine } from "./host-log.ts";
+
+export interface OutputPipe {
+  readonly reader: Socket;
+  /** For the process that is started; the caller closes it afterwards. */
+  readonly writer: number;
+}
+
+const BATCH = 32;
+const REFILL_BELOW = 8;
+
+/**
+ * Pipes for what processes print. What Node.js itself makes are sockets, and no program can open `/dev/stdout` or
+ * `/dev/stderr` anew when that is a socket, as many scripts do. So named pipes are made, some in advance, and lose their name
+ * when they are used. They are open for writing to the agent, and lie in a folder that it can't enter.
+ */
+export class OutputPipes {
+  readonly #folder: string;
+  #ready: string[] = [];
+  #made = 0;
+  #filling: Promise<void> | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Drops what a host before left, and makes the first ones. */
+  async prepare(): Promise<void> {
+    rmSync(this.#folder, { recursive: true, force: true });
+    mkdirSync(this.#folder, { mode: 0o700 });
+    await this.#fill();
+  }
+
+  /** Undefined when none can be made: the disk is full. Then a socket has to do. */
+  async take(): Promise<OutputPipe | undefined> {
+    if (this.#ready.length === 0) await this.#fill();
+    const path = this.#ready.pop();
+    if (this.#ready.length < REFILL_BELOW) void this.#fill();
+    if (path === undefined) return undefined;
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writer = openSync(path, constants.O_WRONLY);
+    rmSync(path);
+    return { reader: new Socket({ fd: reader, readable: true, writable: false }), writer };
+  }
+
+  /** Never throws. Calls that wait together share one batch. */
+  #fill(): Promise<void> {
+    this.#filling ??= this.#make().finally(() => {
+      this.#filling = undefined;
+    });
+    return this.#filling;
+  }
+
+  async #make(): Promise<void> {
+    const paths = Array.from({ length: BATCH }, (_, index) => `${this.#folder}/${this.#made + index}`);
+    this.#made += BATCH;
+    try {
+      await promisify(execFile)("mkfifo", ["-m", "622", ...paths], { cwd: "/" });
+      this.#ready = [...paths, ...this.#ready];
+    } catch (error) {
+      logLine("warn", "no named pipes", { error: String(error) });
+    }
+  }
+}
