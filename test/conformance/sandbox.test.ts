@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { expect, it } from "vitest";
 import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
 import { ensureHostProgram } from "../../packages/server/src/runtime/host-program.ts";
 import { Layout } from "../../packages/server/src/runtime/sandbox/layout.ts";
@@ -50,7 +51,12 @@ async function makeFixture(image: boolean): Promise<DriverFixture> {
       process.kill(recordOf(id).init.pid, "SIGKILL");
     },
     async traces(id) {
-      return [...foldersOf(dataDirectory, id), ...groupsOf(id), ...mountsOf(id), ...processesOf(dataDirectory, id)];
+      return [
+        ...foldersOf(dataDirectory, id),
+        ...[...labels].flatMap((label) => groupsOf(label, id)),
+        ...mountsOf(id),
+        ...processesOf(dataDirectory, id),
+      ];
     },
     async close() {
       for (const proxy of proxies) await proxy.close();
@@ -72,24 +78,15 @@ function foldersOf(dataDirectory: string, id: string): string[] {
   return names.split("\n").filter(Boolean);
 }
 
-function groupsOf(id: string): string[] {
-  const script = `find /sys/fs/cgroup -type d -name '*${id}*'`;
-  return execFileSync("sh", ["-c", script], { encoding: "utf8" }).split("\n").filter(Boolean);
+/** Control groups of both versions, wherever on this machine they begin. */
+function groupsOf(label: string, id: string): string[] {
+  const script = 'ls -d /sys/fs/cgroup/raworc_"$1"/*"$2"* /sys/fs/cgroup/*/raworc_"$1"/*"$2"* 2>/dev/null || true';
+  return execFileSync("sh", ["-c", script, "list", label, id], { encoding: "utf8" }).split("\n").filter(Boolean);
 }
 
 function removeGroups(label: string): void {
-  execFileSync("find", [
-    "/sys/fs/cgroup",
-    "-depth",
-    "-type",
-    "d",
-    "-name",
-    `raworc_${label}`,
-    "-exec",
-    "rmdir",
-    "{}",
-    "+",
-  ]);
+  const script = 'rmdir /sys/fs/cgroup/raworc_"$1" /sys/fs/cgroup/*/raworc_"$1" 2>/dev/null || true';
+  execFileSync("sh", ["-c", script, "remove", label]);
 }
 
 /** Mounts that this process sees, and disks that are still bound to a computer's image. */
@@ -112,7 +109,52 @@ function processesOf(dataDirectory: string, id: string): string[] {
   });
 }
 
+/** A user without rights or further ids, as whom a test can run where this process is root. */
+const NOBODY = 65_534;
+
 describeWith(["sandbox"], "sandbox conformance", () => {
   driverSuite("sandbox", () => makeFixture(false));
   if (has("docker")) driverSuite("sandbox from an unpacked image", () => makeFixture(true));
+
+  it("keeps host and agents apart for a user with one id, and says what it can't limit", async (test) => {
+    const parent = mkdtempSync(join(tmpdir(), "raworc-"));
+    chmodSync(parent, 0o777);
+    try {
+      const script = join(import.meta.dirname, "ordinary-user.ts");
+      const { directory, hash } = await ensureHostProgram(parent);
+      const asUser = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+      const before = process.getuid?.() === 0 ? asUser : [];
+      const call = (...words: string[]): string => {
+        const [program = "", ...rest] = [...before, ...words];
+        return execFileSync(program, rest, { cwd: "/", encoding: "utf8", timeout: 120_000 });
+      };
+      try {
+        call("test", "-r", script);
+      } catch {
+        test.skip("this checkout can't be read by other users");
+      }
+      const seen: unknown = JSON.parse(call(process.execPath, script, directory, hash, parent));
+      expect(seen).toEqual({
+        ok: true,
+        limits: { cpus: false, memory_mb: false, pids: true, disk_mb: false },
+        separateUids: false,
+        inside: {
+          user: "1000\nCapPrm:0000000000000000\nNoNewPrivs:1\nSeccomp:2",
+          processes: "0",
+          folders: "",
+          logs: "",
+          namespaces: "",
+          bomb: "",
+          kill: "still here",
+          kept: "kept",
+        },
+        frozen: "frozen",
+        stopped: "stopped",
+        again: "kept",
+        left: [],
+      });
+    } finally {
+      await rm(parent, { recursive: true, force: true });
+    }
+  });
 });

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ArtifactSource, DriverError } from "../driver.ts";
 import { BubblewrapArguments, keepCapabilities } from "./bubblewrap.ts";
 import { LaunchEnded } from "./launcher.ts";
+import { artifactFiles } from "./layout.ts";
 import { runProgram } from "./programs.ts";
 import { mountSystem } from "./root-file-system.ts";
 import { quote } from "./shell.ts";
@@ -23,7 +24,7 @@ case "$(pwd -P)/" in ${COMPUTER.session}/*|${COMPUTER.artifacts}/*) ;; *) exit $
 cp -R --no-dereference --preserve=mode,timestamps,links . ${TARGET}
 cd ${TARGET}
 find . ! -type f ! -type d ! -type l -delete
-chmod -R u-s,g-s,-t,a+rX,u+w,go-w .`;
+chmod -R u-s,g-s,-t,u+rwX,go+rX,go-w .`;
 
 /**
  * Folders that sessions get read-only. What a builder left is hostile: it is copied inside a sandbox that sees the builder's
@@ -45,10 +46,10 @@ export class Artifacts {
     const { layout } = this.#surroundings;
     const draft = join(layout.drafts, key);
     await this.#removeFolder(draft);
-    await mkdir(draft, { mode: 0o755 });
+    const files = artifactFiles(draft);
+    await mkdir(files, { recursive: true, mode: 0o755 });
     try {
-      await this.#copy(key, source, draft, signal);
-      await chmod(draft, 0o755);
+      await this.#copy(key, source, files, signal);
       // What is recorded as built must be whole after the machine has lost its power.
       const { ok, complaint } = await runProgram(["sync", "-f", draft], { signal });
       if (!ok) throw new DriverError(`The artifact could not be written: ${complaint}`, { transient: true });
@@ -71,14 +72,14 @@ export class Artifacts {
     await this.#removeFolder(draft);
   }
 
-  async #copy(key: string, source: ArtifactSource, draft: string, signal: AbortSignal): Promise<void> {
+  async #copy(key: string, source: ArtifactSource, files: string, signal: AbortSignal): Promise<void> {
     const { cgroups, filters, launcher, mapping, volumes } = this.#surroundings;
     const { computerId } = source;
     const record = await volumes.find(computerId);
     if (record === undefined) throw new DriverError(`There is no builder ${computerId}`, { transient: false });
-    const stage = new Stage(`${draft}.mounts`, [volumes.source(computerId), draft]);
+    const stage = new Stage(`${files}.mounts`, [volumes.source(computerId), files]);
     const volume = volumes.mount(computerId, record, stage);
-    const target = stage.folder(draft, "target");
+    const target = stage.folder(files, "target");
     const kept = mapping.kind === "single" ? [] : ["dac_override", "fowner"];
     const wrap = new BubblewrapArguments();
     wrap.add("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--clearenv");
@@ -90,7 +91,7 @@ export class Artifacts {
     wrap.writable(target, TARGET);
     wrap.add("--remount-ro", "/", "--", "sh", "-c", COPY, "copy", source.path);
     const group = `copy-${key}`;
-    const logPath = `${draft}.log`;
+    const logPath = `${files}.log`;
     const log = await open(logPath, "w");
     try {
       const { ended, init } = await launcher.launch({
@@ -123,7 +124,7 @@ export class Artifacts {
       throw new DriverError(`The artifact could not be copied: ${said}`, { cause: error, transient: true });
     } finally {
       await log.close();
-      for (const path of [logPath, `${draft}.mounts`]) await rm(path, { force: true });
+      for (const path of [logPath, `${files}.mounts`]) await rm(path, { force: true });
       await cgroups?.remove(group);
     }
   }

@@ -6,7 +6,16 @@ import { BubblewrapArguments, keepCapabilities } from "./bubblewrap.ts";
 import { bytesOf } from "./cgroups.ts";
 import type { VolumeRecord } from "./computer-record.ts";
 import { HOST_NAME } from "./etc-files.ts";
-import { FILTERS_INSIDE, HOST_LOG, hostCapabilities, hostCommand, rootPrefix, singlePrefix } from "./host-command.ts";
+import {
+  FILTERS_INSIDE,
+  HOST_LOG,
+  hostCapabilities,
+  hostCommand,
+  resourceLimitWords,
+  rootPrefix,
+  singlePrefix,
+} from "./host-command.ts";
+import { artifactFiles } from "./layout.ts";
 import {
   imageRoot,
   machineRoot,
@@ -60,7 +69,7 @@ export function planComputer(
   });
   const wrap = new BubblewrapArguments();
   wrap.add(...NAMESPACES, "--as-pid-1", "--hostname", HOST_NAME, "--clearenv");
-  wrap.add(...keepCapabilities(mapping.kind === "single" ? [] : ["setpcap", ...hostCapabilities(spec.root)]));
+  wrap.add(...keepCapabilities(["setpcap", ...hostCapabilities(mapping, spec.root)]));
   root.mount(wrap);
   wrap.add("--proc", "/proc", "--dev", "/dev");
   // Shared memory counts as memory, and no kill gives it back: it must leave room for the host.
@@ -74,8 +83,9 @@ export function planComputer(
   for (const { source, target } of mounts) wrap.readOnly(stage.bind(source), target);
   linkNpm(wrap);
   if (rootDirectory === null && !spec.root) wrap.add("--remount-ro", "/");
+  const resourceLimits = surroundings.cgroups === undefined ? resourceLimitWords(spec.limits) : [];
   wrap.add(...environment(surroundings, spec), "--chdir", "/", "--");
-  wrap.add(...hostCommand(surroundings.hostFlags, mapping.kind === "single" ? [] : hostCapabilities(spec.root)));
+  wrap.add(...hostCommand(surroundings.hostFlags, hostCapabilities(mapping, spec.root), resourceLimits));
   return {
     preparation: [
       ...volumes.preparation(spec.id, volumeRecord),
@@ -98,7 +108,7 @@ function collectMounts(surroundings: Surroundings, spec: ComputerSpec): Mount[] 
   const { toolchains, hostProgram, certificates, layout, filters, mapping } = surroundings;
   const homes = spec.kind === "builder" ? [...toolchains.shared, ...toolchains.building] : toolchains.shared;
   const artifacts = (spec.build?.artifactKeys ?? []).map((key) => {
-    const source = layout.artifact(key);
+    const source = artifactFiles(layout.artifact(key));
     if (existsSync(source)) return { source, target: `${COMPUTER.artifacts}/${key}` };
     throw new DriverError(`The artifact ${key} of build ${spec.build?.buildId} is gone. Build the space again.`, {
       transient: false,
@@ -111,6 +121,7 @@ function collectMounts(surroundings: Surroundings, spec: ComputerSpec): Mount[] 
     ...(certificates === null ? [] : [{ source: certificates, target: COMPUTER.certificates }]),
     ...(mapping.kind === "single" ? [{ source: filters.directory, target: FILTERS_INSIDE }] : []),
     ...(surroundings.rootDirectory === null ? homes : []).map((folder) => ({ source: folder, target: folder })),
+    ...(mapping.kind === "single" || spec.root ? surroundings.bubblewrap.mounts : []),
     ...artifacts,
     ...spec.mounts,
   ];
@@ -122,7 +133,10 @@ function linkNpm(wrap: BubblewrapArguments): void {
   }
 }
 
-function environment({ toolchains, hostFlags, mapping, filters }: Surroundings, spec: ComputerSpec): string[] {
+function environment(
+  { toolchains, hostFlags, mapping, filters, bubblewrap }: Surroundings,
+  spec: ComputerSpec,
+): string[] {
   const variables: Record<string, string> = {
     ...hostFlags.environment,
     PATH: pathInside(toolchains),
@@ -132,7 +146,11 @@ function environment({ toolchains, hostFlags, mapping, filters }: Surroundings, 
     RAWORC_HOST_ENVIRONMENT: JSON.stringify(toolchains.environment),
   };
   const prefix =
-    mapping.kind === "single" ? singlePrefix(basename(filters.strict)) : spec.root ? rootPrefix() : undefined;
+    mapping.kind === "single"
+      ? singlePrefix(bubblewrap.words, basename(spec.root ? filters.namespaces : filters.strict), spec.root)
+      : spec.root
+        ? rootPrefix(bubblewrap.words)
+        : undefined;
   if (prefix !== undefined) variables["RAWORC_HOST_SPAWN_PREFIX"] = JSON.stringify(prefix);
   return Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]);
 }

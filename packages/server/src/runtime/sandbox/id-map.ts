@@ -53,7 +53,8 @@ export function mapText(firstId: number, root: boolean): string {
 }
 
 async function readRange(file: string): Promise<IdRange | undefined> {
-  const { username, uid } = userInfo();
+  const uid = process.getuid?.() ?? 0;
+  const username = nameOfUser();
   const text = await readFile(file, "utf8").catch(() => "");
   for (const line of text.split("\n")) {
     const [who, first, count] = line.trim().split(":");
@@ -62,4 +63,13 @@ async function readRange(file: string): Promise<IdRange | undefined> {
     if (Number(count) >= RANGE_SIZE) return { first: Number(first), count: RANGE_SIZE };
   }
   return undefined;
+}
+
+/** Undefined for a user that the system has no entry of. */
+function nameOfUser(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { DriverError } from "../driver.ts";
@@ -69,6 +70,19 @@ export class Layout {
     if (excess <= 0) return undefined;
     return `The data directory's path is ${excess} characters too long for Unix sockets. Set RAWORC_DATA_DIR to a shorter one.`;
   }
+}
+
+/** An artifact's files are a folder in its own: they belong to another id, and folders of others can't be moved. */
+export function artifactFiles(artifact: string): string {
+  return join(artifact, "files");
+}
+
+/** What a folder holds; nothing where it is gone after a reset. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
 }
 
 /** Ids and keys become parts of paths. Throws DriverError. */

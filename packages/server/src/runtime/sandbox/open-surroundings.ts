@@ -3,13 +3,14 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DriverError } from "../driver.ts";
 import type { DriverOptions } from "../driver-options.ts";
+import { carryBubblewrap, OWN_BUBBLEWRAP } from "./carried-bubblewrap.ts";
 import { CgroupV1 } from "./cgroup-v1.ts";
 import { CgroupV2 } from "./cgroup-v2.ts";
 import type { Cgroups } from "./cgroups.ts";
 import { makeEtcFiles } from "./etc-files.ts";
 import { writeFilters } from "./filters.ts";
 import { readHostFlags } from "./host-command.ts";
-import { findIdMapping, type IdMapping } from "./id-map.ts";
+import { findIdMapping } from "./id-map.ts";
 import { findIdentityMount } from "./identity-mount.ts";
 import { Launcher } from "./launcher.ts";
 import { Layout } from "./layout.ts";
@@ -37,7 +38,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   }
   const mapping = await findIdMapping();
   const rootDirectory = options.rootDirectory ?? null;
-  checkRootDirectory(rootDirectory, mapping);
+  checkRootDirectory(rootDirectory);
   const launcher = new Launcher(mapping);
   const sized = mapping.kind === "own" && (await disksWork(shared));
   return {
@@ -45,6 +46,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     mapping,
     cgroups: await openCgroups(layout.label),
     identityMount: mapping.kind === "own" ? ((await findIdentityMount()) ?? null) : null,
+    bubblewrap: rootDirectory === null ? OWN_BUBBLEWRAP : await carryBubblewrap(),
     launcher,
     volumes: new Volumes({ layout, mapping, launcher, sized }),
     sized,
@@ -67,14 +69,9 @@ async function requirePrograms(): Promise<void> {
   }
 }
 
-function checkRootDirectory(rootDirectory: string | null, mapping: IdMapping): void {
-  if (rootDirectory === null) return;
-  if (!existsSync(join(rootDirectory, "usr"))) {
-    throw impossible(`${rootDirectory} holds no unpacked image: there is no usr in it`);
-  }
-  if (mapping.kind === "single") {
-    throw impossible("An unpacked image as root needs a range of ids for this user in /etc/subuid and /etc/subgid");
-  }
+function checkRootDirectory(rootDirectory: string | null): void {
+  if (rootDirectory === null || existsSync(join(rootDirectory, "usr"))) return;
+  throw impossible(`${rootDirectory} holds no unpacked image: there is no usr in it`);
 }
 
 /** The newer version counts where it has the controllers; machines with both have them in the older one. */

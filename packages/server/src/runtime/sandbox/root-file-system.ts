@@ -90,7 +90,7 @@ export function machineRootForRoot(options: RootOptions): RootFileSystem {
   const first = [
     `rm -rf ${draft}`,
     words("mkdir", "-p", join(draft, "etc"), join(draft, "root"), ...EMPTY_FOLDERS.map((name) => join(draft, name))),
-    `(cd /etc && ${words("cp", "-a", "--parents", ...settings)} ${draft}/etc)`,
+    `(cd /etc && ${words("cp", "-R", "--no-dereference", "--preserve=mode,links", "--parents", ...settings)} ${draft}/etc)`,
     `cp ${made}/* ${draft}/etc`,
     `printf '_apt:x:42:65534::/nonexistent:/usr/sbin/nologin\\n' >>${draft}/etc/passwd`,
     `printf 'adm:x:4:\\nmail:x:8:\\nshadow:x:42:\\nutmp:x:43:\\nstaff:x:50:\\n' >>${draft}/etc/group`,

@@ -1,4 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import type { Limits } from "@raworc/contract";
 import type {
   ArtifactSource,
@@ -16,7 +16,7 @@ import { capabilitiesOf, checkSandbox } from "./check.ts";
 import { ComputerEnds } from "./computer-ends.ts";
 import { Computers } from "./computers.ts";
 import { Exclusive } from "./exclusive.ts";
-import { checkName } from "./layout.ts";
+import { checkName, namesIn } from "./layout.ts";
 import { openSurroundings, type SandboxOptions } from "./open-surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { digestToolchains } from "./toolchains.ts";
@@ -105,7 +105,7 @@ class SandboxDriver implements RuntimeDriver {
 
   async list(): Promise<readonly ObservedComputer[]> {
     const { computers, volumes, sockets } = this.#surroundings.layout;
-    const names = await Promise.all([computers, volumes, sockets].map((folder) => readdir(folder)));
+    const names = await Promise.all([computers, volumes, sockets].map(namesIn));
     return Promise.all([...new Set(names.flat())].map((id) => this.observe(id)));
   }
 
@@ -150,7 +150,7 @@ class SandboxDriver implements RuntimeDriver {
   async reset(): Promise<void> {
     const { artifacts, builds, root } = this.#surroundings.layout;
     for (const { id } of await this.list()) await this.remove(id, { volume: true });
-    for (const key of await readdir(artifacts)) await this.#artifacts.remove(key);
+    for (const key of await namesIn(artifacts)) await this.#artifacts.remove(key);
     await rm(builds, { recursive: true, force: true });
     await rm(root, { recursive: true, force: true });
     await this.#surroundings.cgroups?.close();

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { DriverOptions } from "../driver-options.ts";
 import type { HostProgram } from "../host-program.ts";
+import type { CarriedBubblewrap } from "./carried-bubblewrap.ts";
 import type { Cgroups } from "./cgroups.ts";
 import type { EtcFiles } from "./etc-files.ts";
 import type { Filters } from "./filters.ts";
@@ -19,6 +20,7 @@ export interface Surroundings {
   /** Undefined where this user may make no control groups. */
   readonly cgroups: Cgroups | undefined;
   readonly identityMount: IdentityMount | null;
+  readonly bubblewrap: CarriedBubblewrap;
   readonly launcher: Launcher;
   readonly volumes: Volumes;
   /** Whether volumes have a size that they can not outgrow. */

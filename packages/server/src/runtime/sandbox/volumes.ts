@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ComputerKind, DriverError } from "../driver.ts";
@@ -31,6 +31,8 @@ const JOURNAL_MB = { least: 4, most: 64, share: 64 };
 /** The persistent files of computers: a sparse disk image each, or a plain folder where this user may mount none. */
 export class Volumes {
   readonly #options: VolumesOptions;
+  /** Templates that are being made, by size: two computers may ask for one at the same time. */
+  readonly #making = new Map<number, Promise<void>>();
 
   constructor(options: VolumesOptions) {
     this.#options = options;
@@ -38,10 +40,6 @@ export class Volumes {
 
   find(id: string): Promise<VolumeRecord | undefined> {
     return readRecord(this.#options.layout.volume(id), VolumeRecord);
-  }
-
-  async list(): Promise<readonly string[]> {
-    return readdir(this.#options.layout.volumes);
   }
 
   /** Notes a volume; its files are made by `preparation`. */
@@ -175,8 +173,14 @@ export class Volumes {
 
   /** An empty disk of a size is made once: copying its few blocks takes a tenth of the time. */
   async #ensureTemplate(diskMb: number): Promise<void> {
+    if (existsSync(this.#template(diskMb))) return;
+    const making = this.#making.get(diskMb) ?? this.#makeTemplate(diskMb).finally(() => this.#making.delete(diskMb));
+    this.#making.set(diskMb, making);
+    await making;
+  }
+
+  async #makeTemplate(diskMb: number): Promise<void> {
     const template = this.#template(diskMb);
-    if (existsSync(template)) return;
     const draft = `${template}.${process.pid}.new`;
     const journal = Math.min(JOURNAL_MB.most, Math.max(JOURNAL_MB.least, Math.floor(diskMb / JOURNAL_MB.share)));
     const settings = [
