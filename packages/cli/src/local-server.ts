@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { readState, writeState } from "./home.ts";
@@ -88,14 +90,29 @@ async function signalTo(state: ServerState, signal: NodeJS.Signals): Promise<boo
 
 /** When a living process began; undefined when there is none with that number. */
 export async function processStartTime(pid: number): Promise<string | undefined> {
+  if (process.platform !== "linux") return startTimeByPs(pid);
   let text: string;
   try {
     text = await readFile(`/proc/${pid}/stat`, "utf8");
-  } catch {
-    return undefined;
+  } catch (error) {
+    // Only what says that there is no such process: a server that is overlooked would be started twice.
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
+      return undefined;
+    throw error;
   }
   // The name in parentheses may contain anything, parentheses too.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state] = fields;
   return state === "Z" || state === "X" ? undefined : fields[19];
+}
+
+async function startTimeByPs(pid: number): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)("ps", ["-o", "lstart=", "-p", String(pid)], { env: { LC_ALL: "C" } });
+    return stdout.trim() || undefined;
+  } catch (error) {
+    // It ends with 1 when there is none.
+    if (error instanceof Error && "code" in error && error.code === 1) return undefined;
+    throw error;
+  }
 }
