@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { DatabaseAddress } from "../../packages/server/src/config.ts";
+import { openStore } from "../../packages/server/src/store/store.ts";
 import { MariadbServer } from "./mariadb.ts";
 import { describeWith } from "./requirements.ts";
 
@@ -12,8 +14,10 @@ const KINDS = ["sqlite", "mariadb"] as const;
 /** What a suite has of the database that it runs on at the moment. */
 export interface TestDatabases {
   readonly kind: (typeof KINDS)[number];
-  /** The address of a new and empty database; it is thrown away after the suite. */
+  /** The address of a new database without tables. */
   create(): Promise<DatabaseAddress>;
+  /** The address of a database with this version's tables and nothing in them; one test uses it at a time. */
+  prepare(): Promise<DatabaseAddress>;
 }
 
 /** One suite for each kind of database. */
@@ -30,20 +34,72 @@ function sqliteDatabases(): TestDatabases {
     directory = await mkdtemp(join(tmpdir(), "raworc-store-"));
   });
   afterAll(() => rm(directory, { recursive: true }));
+  const create = async (): Promise<DatabaseAddress> => {
+    count += 1;
+    return { kind: "sqlite", path: join(directory, `${count}.db`) };
+  };
+  return { kind: "sqlite", create, prepare: create };
+}
+
+/** No machine dies in these suites, so nothing waits for the disk. */
+const UNSAFE = ["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--sync-frm=0"];
+
+function mariadbDatabases(): TestDatabases {
+  let server: MariadbServer;
+  let prepared: PreparedDatabase | undefined;
+  beforeAll(async () => {
+    server = await MariadbServer.start(UNSAFE);
+  });
+  afterAll(() => server?.destroy());
   return {
-    kind: "sqlite",
-    create: async () => {
-      count += 1;
-      return { kind: "sqlite", path: join(directory, `${count}.db`) };
+    kind: "mariadb",
+    create: async () => ({ kind: "mysql", url: await server.database() }),
+    prepare: async () => {
+      prepared ??= await PreparedDatabase.make(await server.database());
+      await prepared.empty();
+      return { kind: "mysql", url: prepared.url };
     },
   };
 }
 
-function mariadbDatabases(): TestDatabases {
-  let server: MariadbServer;
-  beforeAll(async () => {
-    server = await MariadbServer.start();
-  });
-  afterAll(() => server?.destroy());
-  return { kind: "mariadb", create: async () => ({ kind: "mysql", url: await server.database() }) };
+/** A database that is migrated once, since that takes longer than most tests, and emptied before each of them. */
+class PreparedDatabase {
+  readonly url: string;
+  /** Rows by table, as the migrations left them. */
+  readonly #rows: ReadonlyMap<string, readonly Record<string, unknown>[]>;
+
+  private constructor(url: string, rows: ReadonlyMap<string, readonly Record<string, unknown>[]>) {
+    this.url = url;
+    this.#rows = rows;
+  }
+
+  static async make(url: string): Promise<PreparedDatabase> {
+    await (await openStore({ kind: "mysql", url })).close();
+    const connection = await createConnection(url);
+    try {
+      const rows = new Map<string, Record<string, unknown>[]>();
+      const [tables] = await connection.query<RowDataPacket[]>({ sql: "show tables", rowsAsArray: true });
+      for (const [table] of tables as unknown as string[][]) {
+        if (table === undefined) continue;
+        const [found] = await connection.query<RowDataPacket[]>("select * from ??", [table]);
+        rows.set(table, found);
+      }
+      return new PreparedDatabase(url, rows);
+    } finally {
+      await connection.end();
+    }
+  }
+
+  async empty(): Promise<void> {
+    const connection = await createConnection(this.url);
+    try {
+      await connection.query("set foreign_key_checks = 0");
+      for (const [table, rows] of this.#rows) {
+        await connection.query("delete from ??", [table]);
+        for (const row of rows) await connection.query("insert into ?? set ?", [table, row]);
+      }
+    } finally {
+      await connection.end();
+    }
+  }
 }

@@ -22,7 +22,7 @@ describeDatabases("servers that share a store", (databases) => {
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), "raworc-servers-"));
-    store = await openStore(await databases.create());
+    store = await openStore(await databases.prepare());
     closing = [];
   });
 

@@ -5,6 +5,7 @@ import * as initial from "./migrations/0001-initial.ts";
 import * as accessSecretsAudit from "./migrations/0002-access-secrets-audit.ts";
 import * as sessionLife from "./migrations/0003-session-life.ts";
 import * as servers from "./migrations/0004-servers.ts";
+import * as listIndexes from "./migrations/0005-list-indexes.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -12,6 +13,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0002-access-secrets-audit": accessSecretsAudit,
   "0003-session-life": sessionLife,
   "0004-servers": servers,
+  "0005-list-indexes": listIndexes,
 };
 
 const LOCK_WAIT_S = 120;
@@ -57,7 +59,15 @@ async function lockedByName(database: Kysely<Database>, migrations: typeof MIGRA
 }
 
 async function run(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
-  await refuseNewer(database, migrations);
+  const applied = await readApplied(database);
+  const unknown = applied.find((name) => !Object.hasOwn(migrations, name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `The database was changed by a newer version of Raworc (${unknown}), which this one can't read. ` +
+        "Start that version, or go back to a copy of the database from before.",
+    );
+  }
+  if (applied.length === Object.keys(migrations).length) return;
   const migrator = new Migrator({ db: database, provider: { getMigrations: async () => ({ ...migrations }) } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
@@ -65,14 +75,12 @@ async function run(database: Kysely<Database>, migrations: typeof MIGRATIONS): P
   throw new Error(`The database could not be brought to this version: ${cause.message}`, { cause });
 }
 
-async function refuseNewer(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
-  const tables = await database.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some(({ name }) => name === "kysely_migration")) return;
+async function readApplied(database: Kysely<Database>): Promise<string[]> {
+  const { rows: tables } = await (dialectOf(database) === "mysql"
+    ? sql`show tables like 'kysely_migration'`
+    : sql`select 1 from sqlite_master where name = 'kysely_migration'`
+  ).execute(database);
+  if (tables.length === 0) return [];
   const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(database);
-  const unknown = rows.find(({ name }) => !Object.hasOwn(migrations, name));
-  if (unknown === undefined) return;
-  throw new Error(
-    `The database was changed by a newer version of Raworc (${unknown.name}), which this one can't read. ` +
-      "Start that version, or go back to a copy of the database from before.",
-  );
+  return rows.map(({ name }) => name);
 }

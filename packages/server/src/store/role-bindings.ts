@@ -26,13 +26,14 @@ export function presentRoleBinding(binding: StoredRoleBinding): RoleBinding {
   };
 }
 
+/** Outer joins, also where there is a row for sure: MySQL would begin a list with an inner one, and sort it all. */
 const joined = (reader: Reader) =>
   reader
     .selectFrom("role_bindings")
-    .innerJoin("accounts", "accounts.id", "role_bindings.account_id")
+    .leftJoin("accounts", "accounts.id", "role_bindings.account_id")
     .leftJoin("spaces", "spaces.id", "role_bindings.space_id")
     .selectAll("role_bindings")
-    .select(["accounts.user as user", "spaces.name as space_name"]);
+    .select((eb) => [eb.ref("accounts.user").$notNull().as("user"), "spaces.name as space_name"]);
 
 export async function findRoleBinding(reader: Reader, id: string): Promise<StoredRoleBinding | undefined> {
   return joined(reader).where("role_bindings.id", "=", id).executeTakeFirst();

@@ -238,6 +238,7 @@ export interface SessionRow {
   started_at: string | null;
   last_activity_at: string;
   paused_at: string | null;
+  /** Set when the session is deleted, and only then. */
   terminated_at: string | null;
   termination_reason: string | null;
   error: string | null;

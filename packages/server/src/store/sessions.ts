@@ -59,16 +59,9 @@ export function presentSession(session: StoredSession): Session {
   };
 }
 
-const joined = (reader: Reader) =>
+/** The space's name comes by a subquery: a join would lock the space with the session, and let lists begin with spaces. */
+const withSpace = (reader: Reader) =>
   reader
-    .selectFrom("sessions")
-    .innerJoin("spaces", "spaces.id", "sessions.space_id")
-    .selectAll("sessions")
-    .select("spaces.name as space_name");
-
-/** The space's name comes by a subquery, since a join would lock the space with the session. */
-const one = (reader: Reader, id: string) => {
-  const select = reader
     .selectFrom("sessions")
     .selectAll()
     .select((eb) =>
@@ -79,10 +72,9 @@ const one = (reader: Reader, id: string) => {
         .$asScalar()
         .$notNull()
         .as("space_name"),
-    )
-    .where("sessions.id", "=", id);
-  return deciding(reader, select);
-};
+    );
+
+const one = (reader: Reader, id: string) => deciding(reader, withSpace(reader).where("sessions.id", "=", id));
 
 /** In a write transaction the session stays as it is found until the commit. */
 export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
@@ -106,7 +98,7 @@ export interface SessionQuery {
 }
 
 export async function listSessions(reader: Reader, query: SessionQuery): Promise<Page<StoredSession>> {
-  let select = joined(reader);
+  let select = withSpace(reader);
   select = select.where((builder) =>
     withinScope(builder, query.scope, {
       spaceId: "sessions.space_id",
@@ -116,7 +108,7 @@ export async function listSessions(reader: Reader, query: SessionQuery): Promise
   );
   if (query.spaceId !== undefined) select = select.where("sessions.space_id", "=", query.spaceId);
   if (query.state !== undefined) select = select.where("sessions.state", "=", query.state);
-  else if (!query.deleted) select = select.where("sessions.state", "!=", "deleted");
+  else if (!query.deleted) select = select.where("sessions.terminated_at", "is", null);
   if (query.createdBy !== undefined) select = select.where("sessions.created_by", "=", query.createdBy);
   if (query.cursor !== undefined) {
     const cursor = decodeCursor(query.cursor);
@@ -147,7 +139,7 @@ export async function countLiveSessions(reader: Reader, spaceId: string): Promis
     .selectFrom("sessions")
     .select((eb) => eb.fn.countAll().as("count"))
     .where("space_id", "=", spaceId)
-    .where("state", "!=", "deleted")
+    .where("terminated_at", "is", null)
     .executeTakeFirstOrThrow();
   return Number(row.count);
 }
@@ -157,7 +149,7 @@ export async function listLiveSessionIdsOfSpace(reader: Reader, spaceId: string)
     .selectFrom("sessions")
     .select("id")
     .where("space_id", "=", spaceId)
-    .where("state", "!=", "deleted")
+    .where("terminated_at", "is", null)
     .execute();
   return rows.map((row) => row.id);
 }

@@ -15,7 +15,7 @@ describeDatabases("store", (databases) => {
   let store: Store;
 
   beforeEach(async () => {
-    address = await databases.create();
+    address = await databases.prepare();
     store = await openStore(address);
   });
 

@@ -26,13 +26,14 @@ export function presentApiToken(token: StoredApiToken): ApiToken {
   };
 }
 
+/** Outer joins, also where there is a row for sure: MySQL would begin a list with an inner one, and sort it all. */
 const joined = (reader: Reader) =>
   reader
     .selectFrom("api_tokens")
-    .innerJoin("accounts", "accounts.id", "api_tokens.account_id")
+    .leftJoin("accounts", "accounts.id", "api_tokens.account_id")
     .leftJoin("spaces", "spaces.id", "api_tokens.space_id")
     .selectAll("api_tokens")
-    .select(["accounts.user as user", "spaces.name as space_name"]);
+    .select((eb) => [eb.ref("accounts.user").$notNull().as("user"), "spaces.name as space_name"]);
 
 export async function findApiToken(reader: Reader, id: string): Promise<StoredApiToken | undefined> {
   return joined(reader).where("api_tokens.id", "=", id).executeTakeFirst();

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import { addColumn, COUNTER, createIndex, createTable, ID, NAME, TEXT, TIME } from "./schema.ts";
+import { addColumn, COUNTER, createIndex, createTable, dropColumn, ID, NAME, TEXT, TIME } from "./schema.ts";
 
 const HASH = "varchar(64)";
 const KEY_ID = "varchar(16)";
@@ -113,10 +113,4 @@ export async function up(database: Kysely<unknown>): Promise<void> {
     if (settings.rows.length === 0)
       await sql`insert into settings (name, value) values (${name}, '')`.execute(database);
   }
-}
-
-async function dropColumn(database: Kysely<unknown>, table: string, column: string): Promise<void> {
-  const tables = await database.introspection.getTables();
-  const known = tables.find(({ name }) => name === table)?.columns.some(({ name }) => name === column) ?? false;
-  if (known) await database.schema.alterTable(table).dropColumn(column).execute();
 }

@@ -62,10 +62,8 @@ export async function createIndex(
 }
 
 async function hasIndex(database: Kysely<unknown>, name: string, table: string): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from information_schema.statistics
-    where table_schema = database() and table_name = ${table} and index_name = ${name} limit 1
-  `.execute(database);
+  // Not from information_schema, for which MySQL opens the tables of all databases.
+  const { rows } = await sql`show index from ${sql.table(table)} where key_name = ${name}`.execute(database);
   return rows.length > 0;
 }
 
@@ -76,7 +74,19 @@ export async function addColumn(
   column: string,
   type: Parameters<ReturnType<Kysely<unknown>["schema"]["alterTable"]>["addColumn"]>[1],
 ): Promise<void> {
-  const tables = await database.introspection.getTables();
-  const known = tables.find(({ name }) => name === table)?.columns.some(({ name }) => name === column) ?? false;
-  if (!known) await database.schema.alterTable(table).addColumn(column, type).execute();
+  if (await hasColumn(database, table, column)) return;
+  await database.schema.alterTable(table).addColumn(column, type).execute();
+}
+
+/** Drops a column if it is there. */
+export async function dropColumn(database: Kysely<unknown>, table: string, column: string): Promise<void> {
+  if (await hasColumn(database, table, column)) await database.schema.alterTable(table).dropColumn(column).execute();
+}
+
+async function hasColumn(database: Kysely<unknown>, table: string, column: string): Promise<boolean> {
+  const { rows } = await (dialectOf(database) === "mysql"
+    ? sql`show columns from ${sql.table(table)} where field = ${column}`
+    : sql`select 1 from pragma_table_info(${table}) where name = ${column}`
+  ).execute(database);
+  return rows.length > 0;
 }
