@@ -258,7 +258,7 @@ describe("rotation of the encryption key", () => {
           return result;
         }),
     };
-    const rotating = rotateKey({ ...command, store: telling, from: older, to: newer, leave: true });
+    const rotating = rotateKey({ ...command, store: telling, to: newer, leave: true });
     await begun.promise;
     await server.write("S120");
     expect(await rotating).toMatchObject({ unreadable: [] });
@@ -277,7 +277,7 @@ describe("rotation of the encryption key", () => {
     async (commits) => {
       const [older, newer] = [newKey(), newKey()];
       await serveWith(older, 60);
-      const options = { from: older, to: newer, leave: true };
+      const options = { to: newer, leave: true };
       const first = await open(given(older));
       await expect(rotateKey({ ...first, ...options, store: killedAfter(commits) })).rejects.toThrow("killed");
       expect(await wrapped()).toHaveLength(2);
@@ -297,7 +297,7 @@ describe("rotation of the encryption key", () => {
   test("a server that starts with the new key in the middle ends the rotation", async () => {
     const [older, newer] = [newKey(), newKey()];
     const server = await serveWith(older, 60);
-    const command = { ...server.identity, from: older, to: newer, leave: true };
+    const command = { ...server.identity, to: newer, leave: true };
     await expect(rotateKey({ ...command, store: killedAfter(1) })).rejects.toThrow("killed");
     expect(await sealedWith()).toEqual([older.id]);
     const restarted = await serve(given(newer));
@@ -312,7 +312,7 @@ describe("rotation of the encryption key", () => {
     await running.write("S0");
     const to = await ensureNextKey(directory);
     const command = await open(before);
-    await rotateKey({ ...command, store, from: before.encryption, to, leave: false });
+    await rotateKey({ ...command, store, to, leave: false });
     await promoteNextKey(directory);
     await running.write("S1");
     expect(await sealedWith()).toEqual([to.id]);
@@ -333,7 +333,7 @@ describe("rotation of the encryption key", () => {
         .where("key_name", "=", "S0")
         .execute(),
     );
-    const rotation = await rotateKey({ ...server.identity, store, from: older, to: newer, leave: true });
+    const rotation = await rotateKey({ ...server.identity, store, to: newer, leave: true });
     expect(rotation).toMatchObject({ resealed: 1, unreadable: [expect.any(String)] });
     expect(await wrapped()).not.toEqual([]);
   });

@@ -25,6 +25,8 @@ export interface Config {
   readonly database: DatabaseAddress;
   readonly encryptionKey: Uint8Array | undefined;
   readonly encryptionKeyFile: string | undefined;
+  /** The key that a rotation goes to, where the present one comes from outside. */
+  readonly newEncryptionKey: Uint8Array | undefined;
   readonly jwtSecret: Uint8Array | undefined;
   /** Passwords that the built-in accounts get at first start; undefined is the default one. */
   readonly adminPassword: string | undefined;
@@ -68,6 +70,7 @@ const PASSWORD_MAX = 1024;
 /** Values that are never shown, not even when they are wrong. */
 const SECRET_NAMES: ReadonlySet<string> = new Set([
   "RAWORC_ENCRYPTION_KEY",
+  "RAWORC_NEW_ENCRYPTION_KEY",
   "RAWORC_JWT_SECRET",
   "RAWORC_ADMIN_PASSWORD",
   "RAWORC_OPERATOR_PASSWORD",
@@ -132,6 +135,11 @@ const Variables = z.object({
     .refine((key) => key !== undefined, "is no key. Set 32 bytes in hex or base64: openssl rand -base64 32")
     .optional(),
   RAWORC_ENCRYPTION_KEY_FILE: z.string().optional(),
+  RAWORC_NEW_ENCRYPTION_KEY: z
+    .string()
+    .transform(parseKey)
+    .refine((key) => key !== undefined, "is no key. Set 32 bytes in hex or base64: openssl rand -base64 32")
+    .optional(),
   RAWORC_JWT_SECRET: z
     .string()
     .transform(bytes)
@@ -224,6 +232,7 @@ function toConfig(variables: z.output<typeof Variables>, handedOn: HandedOn): Co
     database: variables.DATABASE_URL ?? { kind: "sqlite", path: join(dataDirectory, "raworc.db") },
     encryptionKey: variables.RAWORC_ENCRYPTION_KEY,
     encryptionKeyFile: variables.RAWORC_ENCRYPTION_KEY_FILE,
+    newEncryptionKey: variables.RAWORC_NEW_ENCRYPTION_KEY,
     jwtSecret: variables.RAWORC_JWT_SECRET,
     adminPassword: variables.RAWORC_ADMIN_PASSWORD,
     operatorPassword: variables.RAWORC_OPERATOR_PASSWORD,

@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { type Report, reportAudit, rotateEncryptionKey } from "./administration.ts";
 import { type App, openRuntime, startApp } from "./app.ts";
 import { type Config, ConfigError, loadConfig, processEnvironment } from "./config.ts";
 import { DriverError } from "./runtime/driver.ts";
@@ -8,7 +9,8 @@ import { createLog, type Logger } from "./telemetry/log.ts";
 
 /**
  * The server's process. `serve` (also without a word) runs the control plane until SIGTERM or SIGINT; `cleanup` removes all
- * computers and keeps records and volumes; `reset` removes everything of this installation.
+ * computers and keeps records and volumes; `reset` removes everything of this installation; `audit-verify` and `rotate-key`
+ * print what they have found and done, and end with 1 when it isn't good.
  * Started with an IPC channel, it tells `{url, runtime, reason}` when it is ready, or `{error}`.
  */
 async function main(command: string): Promise<void> {
@@ -21,8 +23,12 @@ async function main(command: string): Promise<void> {
       return cleanup(config, log);
     case "reset":
       return reset(config, log);
+    case "audit-verify":
+      return print(await reportAudit(config));
+    case "rotate-key":
+      return print(await rotateEncryptionKey(config, createLog("silent")));
     default:
-      throw new ConfigError([`There is no command ${command}; use serve, cleanup or reset.`]);
+      throw new ConfigError([`There is no command ${command}; use serve, cleanup, reset, audit-verify or rotate-key.`]);
   }
 }
 
@@ -80,6 +86,11 @@ async function reset(config: Config, log: Logger): Promise<void> {
     await store.close();
   }
   await rm(config.dataDirectory, { recursive: true, force: true });
+}
+
+function print({ isGood, lines }: Report): void {
+  process.stdout.write(`${lines.join("\n")}\n`);
+  if (!isGood) process.exitCode = 1;
 }
 
 function tell(message: object): void {

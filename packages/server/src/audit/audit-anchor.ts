@@ -33,7 +33,10 @@ export class AuditAnchor {
     }
   }
 
+  /** Leaves one that knows more: servers on one machine share the file. */
   async write(anchor: Anchor): Promise<void> {
+    const known = await this.read();
+    if (known !== undefined && known !== "damaged" && known.seq > anchor.seq) return;
     const draft = `${this.#path}.${randomBytes(6).toString("hex")}`;
     try {
       await writeFile(draft, `${JSON.stringify(anchor)}\n`, { mode: 0o600 });

@@ -18,11 +18,11 @@ export interface RotateKeyOptions {
   readonly store: Store;
   readonly keyring: Keyring;
   readonly audit: AuditLog;
-  readonly from: EncryptionKey;
   readonly to: EncryptionKey;
   /**
-   * Whether the keys come from outside: then each is kept in the database, sealed with the other, so that servers which were
-   * started with the one can read what is sealed with the other. Keys in the data directory are found there.
+   * Whether the new key comes from outside: then it and the older one are kept in the database, each sealed with the other,
+   * so that servers which were started with the one can read what is sealed with the other. Keys in the data directory are
+   * found there.
    */
   readonly leave: boolean;
 }
@@ -42,7 +42,6 @@ const BATCH = 50;
  * is run again with the same keys.
  */
 export async function rotateKey(options: RotateKeyOptions): Promise<Rotation> {
-  options.keyring.add(options.from);
   options.keyring.add(options.to);
   await begin(options);
   return sealAnew(options, options.to.id);
@@ -85,10 +84,12 @@ async function sealAnew(
   return { resealed, unreadable };
 }
 
-async function begin({ audit, from, keyring, leave, store, to }: RotateKeyOptions): Promise<void> {
+async function begin({ audit, keyring, leave, store, to }: RotateKeyOptions): Promise<void> {
   const head = await store.write(async (transaction) => {
     const current = await lockEncryptionKeyId(transaction);
-    if (current !== to.id) await keyring.need(current);
+    // Begun before, and cut short.
+    if (current === to.id) return undefined;
+    const from = await keyring.need(current);
     await writeEncryptionKeyId(transaction, to.id);
     if (leave) {
       await wrapKey(transaction, to, from);
@@ -98,7 +99,7 @@ async function begin({ audit, from, keyring, leave, store, to }: RotateKeyOption
     const entry = systemEntry("begin-rotate-key", "secrets", "allowed", { from: from.id, to: to.id });
     return audit.append(transaction, entry, to);
   });
-  audit.committed(head);
+  if (head !== undefined) audit.committed(head);
 }
 
 async function reseal(
