@@ -13,6 +13,7 @@ import {
   type StoredBuild,
   updateBuild,
 } from "../store/builds.ts";
+import { lockRow } from "../store/locks.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { later, now } from "../store/time.ts";
@@ -114,7 +115,7 @@ export class Builds {
     const space = await getSpaceById(store.read, build.space_id);
     const agents = await listBuildableAgents(store.read, build.space_id);
     const results: BuiltAgent[] = agents.map(({ name }) => pendingAgent(name));
-    await this.#change(build.id, { status: "building", started_at: build.started_at ?? now(), agents: results });
+    if (!(await this.#started(build, results))) return;
     await writer.add(`build ${build.id} of space ${space.name}: ${agents.length} agents`);
 
     const failure = await this.#agents(build, space, agents, results, writer, signal);
@@ -128,6 +129,19 @@ export class Builds {
     await writer.add(`completed: ${image}`);
     await this.#end(build, { status: "completed", image_tag: image, agents: results });
     this.#options.onCompleted(build.space_id);
+  }
+
+  /** Records that the build runs. False when a newer one has replaced it meanwhile. */
+  async #started(build: StoredBuild, agents: readonly BuiltAgent[]): Promise<boolean> {
+    const started = await this.#options.store.write(async (transaction) => {
+      await lockRow(transaction, "spaces", build.space_id);
+      const current = await findBuild(transaction, build.id);
+      if (current?.status !== "pending" && current?.status !== "building") return false;
+      await updateBuild(transaction, build.id, { status: "building", started_at: build.started_at ?? now(), agents });
+      return true;
+    });
+    if (started) this.#options.wakeups.emit("build", build.id, undefined);
+    return started;
   }
 
   /** Builds agents, some at the same time, up to the first failure. Throws nothing before all of them have ended. */
@@ -259,6 +273,8 @@ export async function requestBuild(
   spaceId: string,
   request: { readonly forceRebuild: boolean; readonly gather: boolean },
 ): Promise<StoredBuild> {
+  // Requests for a space, and the start of what they ask for, come one after the other.
+  await lockRow(transaction, "spaces", spaceId);
   const pending = await findNewestBuild(transaction, spaceId, "pending");
   if (pending !== undefined && request.gather && pending.not_before > pending.created_at) {
     return updateBuild(transaction, pending.id, { not_before: later(GATHER_MS) });
