@@ -56,7 +56,7 @@ export class TestServer {
     const ready = await Promise.race([
       once(child, "message").then(([message]) => message as { url?: string }),
       once(child, "exit").then(() => undefined),
-      new Promise<undefined>((resolve) => setTimeout(resolve, READY_MS).unref()),
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), READY_MS).unref()),
     ]);
     if (ready?.url === undefined) throw new Error(`The server did not start:\n${Buffer.concat(output).toString()}`);
     this.#url = ready.url;

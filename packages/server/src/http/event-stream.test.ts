@@ -32,7 +32,8 @@ function start(source: Source): FastifyInstance {
   const locate = () => ({ space: { id: "s", name: "s" }, name: SESSION, ownerId: "1" });
   route(server, "events.list", { locate }, async ({ request, reply, signal }) => {
     if (!acceptsEventStream(request)) return [];
-    return sendEvents(server, reply, source(lastEventId(request) ?? 0, signal));
+    const after = lastEventId(request) ?? 0;
+    return sendEvents(server, reply, source(after, signal), after);
   });
   app = server;
   return server;
@@ -68,7 +69,8 @@ test("a stream has all events after the last id, and ends with its source", asyn
   expect(answer.headers["content-type"]).toMatch(/^text\/event-stream/);
   expect(answer.headers["x-request-id"]).toBeDefined();
   expect(answer.headers["x-content-type-options"]).toBe("nosniff");
-  expect(answer.body).toBe(formatEvent(event(4)) + formatEvent(event(5)));
+  // The first id lets a reader go on who loses the connection before the first event.
+  expect(answer.body).toBe(`id: 3\n\n${formatEvent(event(4))}${formatEvent(event(5))}`);
 });
 
 test("a last id that is none is 422", async () => {

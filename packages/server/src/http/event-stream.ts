@@ -37,15 +37,19 @@ export function lastEventId(request: FastifyRequest): number | undefined {
 
 /**
  * Answers with a stream of server-sent events, with a comment every 15 s. The source must end with the call's signal.
- * An expected failure of the source ends the stream with an event `error`; any other cuts the connection.
+ * An expected failure of the source ends the stream with an event `error`; any other cuts the connection. `after` is the id
+ * that the events follow: a reader who loses the connection before the first of them goes on from there.
  */
 export function sendEvents(
   app: FastifyInstance,
   reply: FastifyReply,
   events: AsyncIterable<StreamedEvent>,
+  after?: number,
 ): Promise<Sent> {
   return sendStream(app, reply, mapAsync(events, formatEvent), {
     contentType: "text/event-stream; charset=utf-8",
+    // An id without data is no event to readers, yet it is what they resume after.
+    ...(after === undefined ? {} : { opening: `id: ${after}\n\n` }),
     heartbeat: ":\n\n",
     onFailure: (error) => `event: error\ndata: ${JSON.stringify(error.toProblem())}\n\n`,
   });

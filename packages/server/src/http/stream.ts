@@ -5,6 +5,8 @@ import { SENT, type Sent } from "./call.ts";
 
 export interface StreamOptions {
   readonly contentType: string;
+  /** Written before everything else. */
+  readonly opening?: string;
   /** Written at each heartbeat, so that a silent stream is known to live. */
   readonly heartbeat?: string;
   /** What ends the stream when its source fails in a way that the client may know of. */
@@ -62,6 +64,7 @@ export async function sendStream(
   closing.addEventListener("abort", end, { once: true });
   try {
     if (closing.aborted) end();
+    else if (options.opening !== undefined) raw.write(options.opening);
     for await (const chunk of chunks) {
       if (raw.destroyed || raw.writableEnded) break;
       if (!raw.write(chunk)) await writable(raw);

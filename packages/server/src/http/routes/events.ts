@@ -13,6 +13,6 @@ export function eventRoutes(app: FastifyInstance, { sessionLog, store }: Collabo
     const from = query.after === "latest" ? session.last_event_id : query.after;
     if (!acceptsEventStream(request)) return listEvents(store.read, session.id, from ?? 0, query.limit);
     const after = lastEventId(request) ?? from ?? 0;
-    return sendEvents(app, reply, sessionLog.follow(session.id, after, signal));
+    return sendEvents(app, reply, sessionLog.follow(session.id, after, signal), after);
   });
 }
