@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import { RaworcError } from "@raworc/contract";
+import { isRaworcError, RaworcError } from "@raworc/contract";
 import type { Logger } from "pino";
 import { DriverError, type RuntimeDriver } from "../runtime/driver.ts";
 import { listBuildableAgents, type StoredAgent } from "../store/agents.ts";
@@ -120,7 +120,7 @@ export class Builds {
 
     const failure = await this.#agents(build, space, agents, results, writer, signal);
     signal.throwIfAborted();
-    if (failure !== undefined) throw failure.error;
+    if (failure !== undefined) throw failure;
 
     // Two agents may be of the same folder.
     const keys = new Set(results.flatMap((agent) => agent.artifact_key ?? []));
@@ -152,12 +152,12 @@ export class Builds {
     results: BuiltAgent[],
     writer: BuildLogWriter,
     signal: AbortSignal,
-  ): Promise<{ readonly error: unknown } | undefined> {
+  ): Promise<AgentFault | undefined> {
     const stop = new AbortController();
     const all = AbortSignal.any([signal, stop.signal]);
     const resolver = this.#agentBuilder.openResolver(space, (line) => writer.add(line), all);
     const queue = [...agents.entries()];
-    let failure: { readonly error: unknown } | undefined;
+    let failure: AgentFault | undefined;
     const work = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined && !all.aborted; next = queue.shift()) {
         const [index, agent] = next;
@@ -170,7 +170,7 @@ export class Builds {
           // What ended only because another one failed, or the build was cancelled, says nothing of its own.
           const cancelled = all.aborted;
           results[index] = { ...pendingAgent(agent.name), ...(cancelled ? CANCELLED : failedAgent(error)) };
-          failure ??= { error };
+          failure ??= new AgentFault(agent.name, error);
           stop.abort();
         }
       }
@@ -217,7 +217,10 @@ export class Builds {
     };
   }
 
-  async #failed(build: StoredBuild, error: unknown, writer: BuildLogWriter): Promise<void> {
+  async #failed(build: StoredBuild, fault: unknown, writer: BuildLogWriter): Promise<void> {
+    const { agent, error } = fault instanceof AgentFault ? fault : { agent: undefined, error: fault };
+    // The store is away: this is not the build's fault, and can't be recorded either.
+    if (isRaworcError(error, "not_ready")) throw error;
     const attempts = (this.#attempts.get(build.id) ?? 0) + 1;
     this.#attempts.set(build.id, attempts);
     const expected = error instanceof BuildFailure || error instanceof RaworcError;
@@ -228,9 +231,10 @@ export class Builds {
     }
     this.#attempts.delete(build.id);
     if (!expected) this.#options.log.error({ err: error, build: build.id }, "build failed");
-    const text = describe(error);
-    await writer.add(`failed: ${text}`);
-    await this.#end(build, { status: "failed", error: text });
+    const of = agent === undefined ? "" : `${agent}: `;
+    // The log has its own lines already.
+    await writer.add(`failed: ${of}${error instanceof BuildFailure ? error.message : describe(error)}`);
+    await this.#end(build, { status: "failed", error: `${of}${describe(error)}` });
   }
 
   async #end(build: StoredBuild, change: BuildChange): Promise<void> {
@@ -244,6 +248,19 @@ export class Builds {
   async #change(id: string, change: BuildChange): Promise<void> {
     await this.#options.store.write((transaction) => updateBuild(transaction, id, change));
     this.#options.wakeups.emit("build", id, undefined);
+  }
+}
+
+/** What an agent made the build fail with. */
+class AgentFault extends Error {
+  override readonly name = "AgentFault";
+  readonly agent: string;
+  readonly error: unknown;
+
+  constructor(agent: string, error: unknown) {
+    super(agent, { cause: error });
+    this.agent = agent;
+    this.error = error;
   }
 }
 
