@@ -13,6 +13,9 @@ import { SAMPLE_AGENTS, SAMPLE_QUESTIONS, SAMPLE_REPLIES } from "../support/samp
 const json = JSON.stringify;
 const PYTHON = "def process_message(message, context):\n    return message\n";
 
+/** An agent whose build takes no time. */
+const PLAIN = { "raworc.json": json({ runtime: "node" }), "index.js": "export const processMessage = String;\n" };
+
 /** Agents that can't be built, by folder, with what the build says about them. */
 const BROKEN: Readonly<Record<string, { readonly files: Record<string, string>; readonly says: readonly RegExp[] }>> = {
   manifest: { files: { "raworc.json": '{"runtime": "python",}' }, says: [/raworc\.json is not valid JSON at line 1/] },
@@ -67,7 +70,9 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
   const fault = async (path: string, more: { folder?: string; branch?: string } = {}): Promise<string> => {
     const build = await buildOne(path, more);
     expect(build.status).toBe("failed");
-    expect(build.agents).toMatchObject([{ name: "one", status: "failed", error: build.error }]);
+    const [agent] = build.agents;
+    expect(agent).toMatchObject({ name: "one", status: "failed" });
+    expect(build.error).toBe(`one: ${agent?.error}`);
     return build.error ?? "";
   };
   const builders = async () => (await fixture.driver.list()).map(({ id }) => id);
@@ -88,7 +93,7 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
   });
 
   it("builds again on demand, under another key, and keeps to that from then on", async () => {
-    const space = await fixture.space({ one: { repository: repository({ "main.py": PYTHON }).path } });
+    const space = await fixture.space({ one: { repository: repository(PLAIN).path } });
     const [first, forced, after] = [
       await fixture.build(space),
       await fixture.build(space, { force: true }),
@@ -124,13 +129,13 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
   });
 
   it("follows a new commit, and finds branches, tags and hashes", async () => {
-    const source = repository({ "main.py": PYTHON });
+    const source = repository(PLAIN);
     const git = (...words: string[]) => execFileSync("git", ["-C", source.path, ...words], { encoding: "utf8" }).trim();
     const one = git("rev-parse", "HEAD");
     git("-c", "user.name=t", "-c", "user.email=t@localhost", "tag", "--annotate", "--message", "a tag", "v1");
     const space = await fixture.space({ one: { repository: source.path } });
     expect((await fixture.build(space)).agents).toMatchObject([{ commit: one }]);
-    const two = source.commit({ "main.py": `${PYTHON}# changed\n` });
+    const two = source.commit({ "README.md": "changed" });
     expect((await fixture.build(space)).agents).toMatchObject([{ commit: two, cached: false }]);
     expect((await buildOne(source.path, { branch: "v1" })).agents).toMatchObject([{ commit: one }]);
     expect((await buildOne(`file://${source.path}`, { branch: one })).agents).toMatchObject([{ commit: one }]);
@@ -211,6 +216,18 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
     expect(await builders()).toEqual([]);
   });
 
+  it("runs a build again that its server left, and removes that server's builders", async () => {
+    const source = repository({ "raworc.json": json({ runtime: "node", build_command: "echo begun; sleep 600" }) });
+    const space = await fixture.space({ one: { repository: source.path } });
+    const build = await fixture.start(space);
+    await fixture.logged(build.id, "begun");
+    source.commit(PLAIN);
+    await fixture.leaveBuilder();
+    await fixture.restart();
+    expect(await fixture.end(build.id)).toMatchObject({ id: build.id, status: "completed" });
+    expect(await builders()).toEqual([]);
+  });
+
   it("keeps an agent's failure from wasting the others' time", async () => {
     const { path } = repository({
       "slow/raworc.json": json({ runtime: "node", build_command: "sleep 600" }),
@@ -219,6 +236,7 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
     const agents = { slow: { repository: path, folder: "slow" }, wrong: { repository: path, folder: "wrong" } };
     const build = await fixture.build(await fixture.space(agents));
     expect(build.agents).toMatchObject([{ status: "cancelled" }, { status: "failed" }]);
+    expect(build.error).toMatch(/^wrong: raworc\.json is not right: it is a list of 0/);
     expect(await builders()).toEqual([]);
   });
 });

@@ -38,7 +38,8 @@ export interface BuildsFixtureOptions {
 export class BuildsFixture {
   readonly store: Store;
   readonly driver: RuntimeDriver;
-  readonly builds: Builds;
+  #builds: Builds;
+  readonly #makeBuilds: () => Builds;
   readonly #wakeups: Wakeups;
   readonly #egress: EgressProxy;
   readonly #directory: string;
@@ -58,7 +59,9 @@ export class BuildsFixture {
     const log = pino({ level: process.env["RAWORC_TEST_LOG"] ?? "silent" });
     const wakeups = this.#wakeups;
     const onCompleted = () => undefined;
-    this.builds = new Builds({ store, wakeups, driver, log, environment, onCompleted, allowLocalSources: true });
+    this.#makeBuilds = () =>
+      new Builds({ store, wakeups, driver, log, environment, onCompleted, allowLocalSources: true });
+    this.#builds = this.#makeBuilds();
   }
 
   static async open({ makeDriver, certificates, mirrorHosts = [] }: BuildsFixtureOptions): Promise<BuildsFixture> {
@@ -86,12 +89,26 @@ export class BuildsFixture {
   }
 
   async close(): Promise<void> {
-    await this.builds.close();
+    await this.#builds.close();
     await this.driver.reset();
     await this.driver.close();
     await this.#egress.close();
     await this.store.close();
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Ends the operator's builds as a server that stops does, and begins them as the next one does. */
+  async restart(): Promise<void> {
+    await this.#builds.close();
+    this.#builds = this.#makeBuilds();
+    await this.#builds.begin();
+  }
+
+  /** A builder such as a killed server leaves behind. */
+  async leaveBuilder(): Promise<void> {
+    const spec = { spaceId: randomUUIDv7(), limits: DEFAULT_LIMITS, network: { mode: "none" }, root: false } as const;
+    const builder = { ...spec, id: randomUUIDv7(), kind: "builder", build: null, mounts: [] } as const;
+    await this.driver.start(builder, new AbortController().signal);
   }
 
   /** A new space with these agents. */
@@ -117,13 +134,13 @@ export class BuildsFixture {
     const build = await this.store.write((transaction) =>
       requestBuild(transaction, space.id, { forceRebuild: force, gather: false }),
     );
-    this.builds.wake(space.id);
+    this.#builds.wake(space.id);
     return build;
   }
 
   async cancel(build: StoredBuild): Promise<void> {
     await this.store.write((transaction) => updateBuild(transaction, build.id, { cancel_requested: true }));
-    this.builds.interrupt(build.space_id);
+    this.#builds.interrupt(build.space_id);
   }
 
   end(buildId: string): Promise<StoredBuild> {
