@@ -6,6 +6,9 @@ import { quote } from "./shell.ts";
 /** Places that hold nothing which computers are made from. A mount here is seen by that computer's launch alone. */
 const PLACES = ["/dev/shm", "/mnt", "/media", "/srv", "/run"];
 
+/** Seconds between attempts to mount. */
+const PAUSES = ["0.02", "0.1", "0.5"];
+
 /**
  * Where the launch of one computer gathers what bubblewrap mounts, in a mount namespace of its own: uid 0 of the computer may
  * not enter the folders of this machine's user. All mounts go with the last process of the computer.
@@ -48,10 +51,15 @@ export class Stage {
     return this.#add(source, name, "none", "bind");
   }
 
-  /** Shell commands that make all mounts at once. */
+  /**
+   * Shell commands that make all mounts at once. What is mounted already is passed over, so they are tried again where
+   * somebody else has taken the free loop device in between.
+   */
   get commands(): readonly string[] {
     const table = quote(this.#table);
-    return [`printf %s ${quote(`${this.#lines.join("\n")}\n`)} >${table}`, `mount --all --fstab ${table}`];
+    const mount = `mount --all --fstab ${table}`;
+    const again = PAUSES.map((seconds) => `{ sleep ${seconds}; ${mount} 2>/dev/null; }`);
+    return [`printf %s ${quote(`${this.#lines.join("\n")}\n`)} >${table}`, [mount, ...again].join(" || ")];
   }
 
   #add(source: string, name: string, type: string, options: string): string {
