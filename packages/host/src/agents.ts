@@ -19,6 +19,8 @@ interface Kept {
   readonly worker: Worker;
   /** What it was started with; another one needs another worker. */
   readonly foundation: string;
+  /** The claim under which that was last compared. */
+  claim: number;
 }
 
 /** The agents of the session's build, and the workers of those that were used. */
@@ -40,17 +42,16 @@ export class Agents {
       const there = session.agentNames().join(", ") || "none";
       return failed("agent_start_failed", `This session has no agent ${name}; its build has: ${there}.`);
     }
-    const environment = this.#environment(agent);
     if (agent.manifest.kind === "binary") {
       try {
-        return await runBinary({ processes, agent, environment, log }, task);
+        return await runBinary({ processes, agent, environment: this.#environment(agent), log }, task);
       } finally {
         log.close();
       }
     }
     this.#busy.add(name);
     try {
-      const worker = await this.#worker(agent, environment, log);
+      const worker = await this.#worker(agent, log);
       const outcome = await worker.handle(task);
       // What still prints goes on into this message's files, but for a worker that is gone.
       if (worker.ended) await this.#discard(name);
@@ -64,23 +65,32 @@ export class Agents {
   async replaceOutdated(): Promise<void> {
     for (const name of [...this.#workers.keys()]) {
       const agent = this.#options.session.agent(name);
-      const current = agent === undefined ? undefined : foundation(agent, this.#environment(agent));
-      if (!this.#busy.has(name) && this.#workers.get(name)?.foundation !== current) await this.#discard(name);
+      const kept = this.#workers.get(name);
+      if (kept === undefined || this.#busy.has(name)) continue;
+      if (agent === undefined || !this.#isCurrent(kept, agent)) await this.#discard(name);
     }
   }
 
-  async #worker(agent: HostAgent, environment: Record<string, string>, log: MessageLog): Promise<Worker> {
-    const wanted = foundation(agent, environment);
+  async #worker(agent: HostAgent, log: MessageLog): Promise<Worker> {
+    const { processes, session } = this.#options;
     const kept = this.#workers.get(agent.name);
-    if (kept !== undefined && !kept.worker.ended && kept.foundation === wanted) {
+    if (kept !== undefined && !kept.worker.ended && this.#isCurrent(kept, agent)) {
       kept.worker.switchLog(log);
       return kept.worker;
     }
     await this.#discard(agent.name);
-    const { processes, session } = this.#options;
+    const environment = this.#environment(agent);
     const worker = await Worker.start({ processes, agent, sessionId: session.id ?? "", environment, log });
-    this.#workers.set(agent.name, { worker, foundation: wanted });
+    this.#workers.set(agent.name, { worker, foundation: foundation(agent, environment), claim: session.version });
     return worker;
+  }
+
+  #isCurrent(kept: Kept, agent: HostAgent): boolean {
+    const { version } = this.#options.session;
+    if (kept.claim === version) return true;
+    if (kept.foundation !== foundation(agent, this.#environment(agent))) return false;
+    kept.claim = version;
+    return true;
   }
 
   async #discard(name: string): Promise<void> {

@@ -1,9 +1,11 @@
 import { readSync } from "node:fs";
 import { splitLines } from "./line-frames.ts";
 
+const TYPES = ["start", "delta", "end", "forget"] as const;
+
 export interface JournalRecord {
   readonly id: string;
-  readonly line: { readonly type: "start" | "delta" | "end" };
+  readonly line: { readonly type: (typeof TYPES)[number] };
   readonly bytes: { readonly offset: number; readonly length: number };
 }
 
@@ -32,8 +34,8 @@ function parse(text: string): Pick<JournalRecord, "id" | "line"> | undefined {
   try {
     const { id, line } = JSON.parse(text) as { id?: unknown; line?: { type?: unknown } };
     const type = line?.type;
-    if (typeof id !== "string" || (type !== "start" && type !== "delta" && type !== "end")) return undefined;
-    return { id, line: { type } };
+    const known = TYPES.find((one) => one === type);
+    return typeof id === "string" && known !== undefined ? { id, line: { type: known } } : undefined;
   } catch {
     return undefined;
   }

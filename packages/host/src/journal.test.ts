@@ -45,6 +45,18 @@ test("drops a record that was cut off, and goes on after the last whole one", ()
   last.close();
 });
 
+test("what was forgotten stays so after a restart", () => {
+  const before = Journal.open(path());
+  const entry = before.create("a");
+  entry.append(start);
+  before.forget(entry);
+  before.create("b").append(start);
+  before.close();
+  const after = Journal.open(path());
+  expect([after.entry("a"), after.entry("b")?.count]).toEqual([undefined, 1]);
+  after.close();
+});
+
 test("is empty when all is forgotten, and compact when most is", () => {
   const journal = Journal.open(path());
   const kept = journal.create("kept");
@@ -55,8 +67,9 @@ test("is empty when all is forgotten, and compact when most is", () => {
   journal.forget(big);
   expect(statSync(path()).size).toBeLessThan(1024);
   expect([0, 1].map((index) => JSON.parse(kept.line(index)))).toEqual([start, delta("kept")]);
+  kept.append(delta("x".repeat(2 * 1024 * 1024)));
   kept.append(delta("more"));
-  expect(JSON.parse(kept.line(2))).toEqual(delta("more"));
+  expect(JSON.parse(kept.line(3))).toEqual(delta("more"));
   journal.forget(kept);
   expect(statSync(path()).size).toBe(0);
   journal.close();

@@ -18,8 +18,12 @@ import { JournalEntry } from "./journal-entry.ts";
 import { readRecords } from "./journal-records.ts";
 
 const sync = promisify(fdatasync);
+/** An empty journal is cut when it is this long: each cut costs a message's time. */
+const CUT_BYTES = 1024 * 1024;
 /** Forgotten records are cut out when they are this much and more than half of the file. */
 const COMPACT_BYTES = 32 * 1024 * 1024;
+
+const FORGET = JSON.stringify({ type: "forget" });
 
 /**
  * What became of each message, on disk, so that a message runs once and its answer can be fetched again. One file of
@@ -88,7 +92,13 @@ export class Journal {
   forget(entry: JournalEntry): void {
     this.#entries.delete(entry.id);
     this.#forgotten += entry.bytes;
-    if (this.#entries.size === 0) {
+    try {
+      this.#forgotten += this.#append(entry.id, FORGET).bytes;
+    } catch (error) {
+      // The next host knows it still, which harms nobody.
+      if (!isDiskFull(error)) throw error;
+    }
+    if (this.#entries.size === 0 && this.#size > CUT_BYTES) {
       ftruncateSync(this.#descriptor, 0);
       this.#size = 0;
       this.#forgotten = 0;
@@ -137,6 +147,11 @@ export class Journal {
     ftruncateSync(this.#descriptor, size);
     this.#size = size;
     for (const { id, line, bytes } of records) {
+      if (line.type === "forget") {
+        this.#forgotten += (this.#entries.get(id)?.bytes ?? 0) + bytes.length;
+        this.#entries.delete(id);
+        continue;
+      }
       const prefix = Buffer.byteLength(recordPrefix(id));
       const entry = this.#entries.get(id) ?? this.create(id);
       entry.restore(line.type, { offset: bytes.offset + prefix, bytes: bytes.length });

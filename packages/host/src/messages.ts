@@ -82,9 +82,11 @@ export class Messages {
     const run = new MessageRun(entry, new Date());
     try {
       run.start();
-      await this.#journal.sync();
+      // The disk works on the note while the logs are made; the agent waits for both.
+      const noted = this.#journal.sync();
+      const log = await withLog(noted, () => run.openLog(this.#logFolder, message.agent));
       await before;
-      run.end(await this.#work(run, message, signal));
+      run.end(await this.#work(run, log, message, signal));
     } catch (error) {
       const full = isDiskFull(error);
       if (!full) logLine("error", "message failed in the host", { message: entry.id, error: String(error) });
@@ -96,10 +98,12 @@ export class Messages {
     }
   }
 
-  async #work(run: MessageRun, message: HostMessage, signal: AbortSignal): Promise<AgentOutcome> {
-    if (signal.aborted) return { status: "cancelled" };
-    if (this.#closing) return failed("agent_died", "The session computer stopped before the agent got the message.");
-    const log: MessageLog = run.openLog(this.#logFolder, message.agent);
+  async #work(run: MessageRun, log: MessageLog, message: HostMessage, signal: AbortSignal): Promise<AgentOutcome> {
+    if (signal.aborted || this.#closing) {
+      log.close();
+      if (signal.aborted) return { status: "cancelled" };
+      return failed("agent_died", "The session computer stopped before the agent got the message.");
+    }
     const outcome = await this.#agents.handle(message.agent, log, {
       messageId: message.message_id,
       content: message.content,
@@ -111,5 +115,18 @@ export class Messages {
     });
     if (log.diskFull) return failed("disk_full", "The session's disk is full: the agent's log could not be written.");
     return outcome;
+  }
+}
+
+/** Opens the logs while the note is being written; closes them again where it can't be. */
+async function withLog(noted: Promise<void>, open: () => MessageLog): Promise<MessageLog> {
+  noted.catch(() => undefined);
+  const log = open();
+  try {
+    await noted;
+    return log;
+  } catch (error) {
+    log.close();
+    throw error;
   }
 }
