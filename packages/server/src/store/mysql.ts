@@ -70,7 +70,8 @@ function explain(error: unknown, address: MysqlAddress): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
   const { name, connection } = address;
   if (code === "ER_ACCESS_DENIED_ERROR" || code === "ER_DBACCESS_DENIED_ERROR") {
-    return `The database ${name} refuses the user ${connection.user}. Check user and password in DATABASE_URL, and that the user has all rights on the database.`;
+    const encrypted = address.tls === "DISABLED" ? " A server that asks for TLS needs ssl-mode=REQUIRED." : "";
+    return `The database ${name} refuses the user ${connection.user}. Check user and password in DATABASE_URL, and that the user has all rights on the database.${encrypted}`;
   }
   if (code === "ER_BAD_DB_ERROR") {
     return `There is no database ${connection.database} on ${name}. Make it: CREATE DATABASE \`${connection.database}\` CHARACTER SET utf8mb4.`;
