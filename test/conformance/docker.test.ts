@@ -185,6 +185,8 @@ describeWith(["docker"], "docker", () => {
         expect(await output(without, spec.id, "echo $HTTPS_PROXY")).toBe(COMPUTER.egressProxy);
         await without.reset();
         expect(await docker("network", "ls", "--quiet", "--filter", `name=${name}`)).not.toBe("");
+        const { stdout } = await exec("nft", ["list", "tables"]).catch(() => ({ stdout: "" }));
+        expect(stdout).not.toContain(name);
       } finally {
         await docker("network", "rm", name);
       }

@@ -48,9 +48,10 @@ export class FenceKeeper {
     this.#seenAt = 0;
   }
 
-  async remove(): Promise<void> {
+  /** Where this process can't, a container is taken if `thorough`: if there may be rules at all. */
+  async remove(options: { readonly thorough: boolean }): Promise<void> {
     const rules = fenceRemoval(this.#table);
-    if (await this.#byProgram(rules)) return;
+    if ((await this.#byProgram(rules)) || !options.thorough) return;
     await this.#options.containers.run(this.#containerWork(rules));
   }
 

@@ -40,7 +40,8 @@ export class OpenNetwork {
     if (Date.now() - this.#failedAt < RETRY_MS) return false;
     try {
       this.#made ??= this.#make();
-      await Promise.all([this.#made, fence.ensure()]);
+      await this.#made;
+      await fence.ensure();
       this.#wasReady = true;
       return true;
     } catch (error) {
@@ -72,11 +73,11 @@ export class OpenNetwork {
   async remove(): Promise<void> {
     const { client, names, fence } = this.#options;
     this.#made = undefined;
+    this.#wasReady = false;
     const network = await client.find({ method: "GET", path: `/networks/${names.network}` }, InspectedNetwork);
-    if (network === undefined) return;
-    if (!names.owns(network.Labels)) return;
-    await client.run({ method: "DELETE", path: `/networks/${network.Id}` }, [404]);
-    await fence.remove();
+    const ours = network !== undefined && names.owns(network.Labels);
+    if (ours) await client.run({ method: "DELETE", path: `/networks/${network.Id}` }, [404]);
+    await fence.remove({ thorough: ours });
   }
 
   async #make(): Promise<void> {
