@@ -55,7 +55,8 @@ export class AuditLog {
     if ((await readAuditHead(store.read)).key_id === "") {
       await this.#inTransaction(async (transaction) => {
         const head = await lockAuditHead(transaction);
-        if (head.key_id !== "") return this.#takeBack(transaction, head);
+        // Another server was first.
+        if (head.key_id !== "") return head;
         return this.#link(transaction, head, [systemEntry("start", "audit-events", "allowed", {})]);
       });
     }
@@ -153,12 +154,6 @@ export class AuditLog {
     await writeAuditHead(transaction, next);
     this.#written = next;
     return next;
-  }
-
-  /** Another server was first: the head stays as it was. */
-  async #takeBack(transaction: Transaction, head: AuditHead): Promise<AuditHead> {
-    await writeAuditHead(transaction, head);
-    return head;
   }
 
   #writeAnchor(): void {

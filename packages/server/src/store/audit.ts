@@ -2,6 +2,7 @@ import { AuditEvent, type AuditOutcome } from "@raworc/contract";
 import { CompiledQuery } from "kysely";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeSeqCursor, encodeSeqCursor, type Page } from "./cursors.ts";
+import { dialectOf } from "./dialect.ts";
 import type { AuditEventRow, AuditHeadRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
@@ -10,7 +11,6 @@ export type StoredAuditEvent = AuditEventRow;
 export type AuditHead = Omit<AuditHeadRow, "id">;
 
 // Each change writes these, messages too: they are prepared once and never built anew.
-const ADVANCE = "update audit_head set seq = seq + 1 where id = 1";
 const READ_HEAD = "select seq, hash, key_id, seal from audit_head where id = 1";
 const WRITE_HEAD = "update audit_head set seq = ?, hash = ?, key_id = ?, seal = ? where id = 1";
 const COLUMNS = [
@@ -38,18 +38,21 @@ function toHead(row: AuditHead): AuditHead {
 }
 
 /** The head as it is committed. */
-export async function readAuditHead(reader: Reader): Promise<AuditHead> {
-  const { rows } = await reader.executeQuery<AuditHead>(CompiledQuery.raw(READ_HEAD));
+export function readAuditHead(reader: Reader): Promise<AuditHead> {
+  return queryHead(reader, READ_HEAD);
+}
+
+async function queryHead(reader: Reader, query: string): Promise<AuditHead> {
+  const { rows } = await reader.executeQuery<AuditHead>(CompiledQuery.raw(query));
   const [head] = rows;
   if (head === undefined) throw new Error("The audit has no head");
   return toHead(head);
 }
 
 /** The head, which nobody else changes before the commit. */
-export async function lockAuditHead(transaction: Transaction): Promise<AuditHead> {
-  await transaction.executeQuery(CompiledQuery.raw(ADVANCE));
-  const head = await readAuditHead(transaction);
-  return { ...head, seq: head.seq - 1 };
+export function lockAuditHead(transaction: Transaction): Promise<AuditHead> {
+  // SQLite has one writer, so its head is nobody else's anyway.
+  return queryHead(transaction, dialectOf(transaction) === "mysql" ? `${READ_HEAD} for update` : READ_HEAD);
 }
 
 export async function writeAuditHead(transaction: Transaction, head: AuditHead): Promise<void> {
