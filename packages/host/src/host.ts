@@ -60,7 +60,7 @@ export class Host {
     await prepareFolders(config);
     const proxied = existsSync(`${COMPUTER.socketDirectory}/${COMPUTER.egressSocket}`);
     if (proxied) await startEgressRelay();
-    const pipes = new OutputPipes(`${COMPUTER.state}/pipes`);
+    const pipes = new OutputPipes(["/dev/shm/raworc-host-pipes", `${COMPUTER.state}/pipes`]);
     await pipes.prepare();
     const host = new Host(config, proxied, pipes);
     host.#messages.endAbandoned();

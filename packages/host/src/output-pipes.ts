@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { constants, mkdirSync, openSync, rmSync } from "node:fs";
+import { constants, mkdirSync, openSync, rmSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { promisify } from "node:util";
 import { logLine } from "./host-log.ts";
@@ -19,20 +19,31 @@ const REFILL_BELOW = 8;
  * when they are used. They are open for writing to the agent, and lie in a folder that it can't enter.
  */
 export class OutputPipes {
-  readonly #folder: string;
+  readonly #candidates: readonly string[];
+  #folder = "";
   #ready: string[] = [];
   #made = 0;
   #filling: Promise<void> | undefined;
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  /** Folders to try, the best first: in memory making and removing a name costs nothing. */
+  constructor(candidates: readonly string[]) {
+    this.#candidates = candidates;
   }
 
   /** Drops what a host before left, and makes the first ones. */
   async prepare(): Promise<void> {
-    rmSync(this.#folder, { recursive: true, force: true });
-    mkdirSync(this.#folder, { mode: 0o700 });
-    await this.#fill();
+    for (const folder of this.#candidates) {
+      try {
+        rmSync(folder, { recursive: true, force: true });
+        mkdirSync(folder, { mode: 0o700 });
+        this.#folder = folder;
+        await this.#fill();
+        return;
+      } catch {
+        // There is no such place here, or it isn't the host's.
+      }
+    }
+    logLine("warn", "no place for named pipes");
   }
 
   /** Undefined when none can be made: the disk is full. Then a socket has to do. */
@@ -43,7 +54,7 @@ export class OutputPipes {
     if (path === undefined) return undefined;
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const writer = openSync(path, constants.O_WRONLY);
-    rmSync(path);
+    unlinkSync(path);
     return { reader: new Socket({ fd: reader, readable: true, writable: false }), writer };
   }
 
@@ -56,6 +67,7 @@ export class OutputPipes {
   }
 
   async #make(): Promise<void> {
+    if (this.#folder === "") return;
     const paths = Array.from({ length: BATCH }, (_, index) => `${this.#folder}/${this.#made + index}`);
     this.#made += BATCH;
     try {
