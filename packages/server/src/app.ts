@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
+import type { Authenticator } from "./access/authenticator.ts";
 import { listDefaultPasswords } from "./access/first-accounts.ts";
 import { openIdentity } from "./access/identity.ts";
 import { type Config, isLoopback, refuseDefaultPasswords } from "./config.ts";
@@ -24,6 +25,7 @@ import { ensureHostProgram } from "./runtime/host-program.ts";
 import { openDriver } from "./runtime/open-driver.ts";
 import { secretsOfSpace } from "./secrets/space-secrets.ts";
 import { loadKeys } from "./security/keys.ts";
+import { listLiveSessionIds, listLiveSessionIdsOfSpace } from "./store/sessions.ts";
 import { ensureInstance } from "./store/settings.ts";
 import { openStore, type Store } from "./store/store.ts";
 
@@ -86,6 +88,22 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
 }
 
+/** What other servers change of access and secrets holds here too. */
+function hearOthers(access: Authenticator, wakeups: Wakeups, sessions: Sessions, store: Store, log: Logger): void {
+  const outdate = (ids: Promise<readonly string[]>): void => {
+    ids
+      .then((all) => sessions.outdate(all))
+      .catch((error: unknown) => log.error({ err: error }, "secrets not handed over"));
+  };
+  access.tellOthers(() => wakeups.emit("access", "", undefined));
+  wakeups.watch("access", () => access.heard());
+  wakeups.watch("secrets", (spaceId) => outdate(listLiveSessionIdsOfSpace(store.read, spaceId)));
+  wakeups.onMiss(() => {
+    access.heard();
+    outdate(listLiveSessionIds(store.read));
+  });
+}
+
 async function compose(
   config: Config,
   log: Logger,
@@ -136,6 +154,7 @@ async function compose(
   const { allowLocalSources } = config;
   const onCompleted = (spaceId: string) => pool.wake(spaceId);
   const builds = new Builds({ store, wakeups, driver, log, environment, allowLocalSources, onCompleted });
+  hearOthers(access, wakeups, sessions, store, log);
   const operator = new Operator({ sessions, messages, builds, idle, pool, log });
   closers.push(() => operator.close());
 

@@ -53,6 +53,8 @@ export class Authenticator {
   #version: string | undefined;
   #versionAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
+  #tell: (() => void) | undefined;
+  #telling = false;
 
   constructor(options: AuthenticatorOptions) {
     this.#store = options.store;
@@ -83,7 +85,23 @@ export class Authenticator {
       return work(transaction);
     });
     await this.changed();
+    this.#telling = true;
+    try {
+      this.#tell?.();
+    } finally {
+      this.#telling = false;
+    }
     return result;
+  }
+
+  /** Sets how other servers are told that access has changed. */
+  tellOthers(tell: () => void): void {
+    this.#tell = tell;
+  }
+
+  /** Somebody has been told that access has changed; when that was another server, it is looked at here. */
+  heard(): void {
+    if (!this.#telling) void this.changed();
   }
 
   /** Access has changed, here or on another server: nothing that was read before counts, and long calls are looked at. */

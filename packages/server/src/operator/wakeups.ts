@@ -10,6 +10,10 @@ export interface WakeupTopics {
   readonly session: undefined;
   /** By space id: its builds have changed, and whoever runs them looks again. */
   readonly builds: undefined;
+  /** Without a key: accounts, roles, bindings or tokens have changed. */
+  readonly access: undefined;
+  /** By space id: its secrets have changed, and whoever drives its sessions hands them over anew. */
+  readonly secrets: undefined;
 }
 
 export type WakeupTopic = keyof WakeupTopics;

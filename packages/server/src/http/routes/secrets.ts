@@ -23,7 +23,7 @@ import { route } from "../route.ts";
 import { locateInSpace } from "./locations.ts";
 import { requireSameName } from "./refusals.ts";
 
-export function secretRoutes(app: FastifyInstance, { keyring, sessions, store }: Collaborators): void {
+export function secretRoutes(app: FastifyInstance, { keyring, sessions, store, wakeups }: Collaborators): void {
   const inSpace = ({ params }: { params: { space: string } }) => locateInSpace(store.read, params.space);
   const locate = async ({ params }: { params: { space: string; key_name: string } }) => {
     const { space } = await locateInSpace(store.read, params.space);
@@ -35,6 +35,7 @@ export function secretRoutes(app: FastifyInstance, { keyring, sessions, store }:
   const change = async <T>(space: StoredSpace, work: (transaction: Transaction) => Promise<T>): Promise<T> => {
     const result = await store.write(work);
     sessions.outdate(await listLiveSessionIdsOfSpace(store.read, space.id));
+    wakeups.emit("secrets", space.id, undefined);
     return result;
   };
   const currently = async (transaction: Transaction, { id, key_name, space_id }: StoredSecret) => {
