@@ -41,5 +41,5 @@ export function killComputer(runtime: Runtime, server: TestServer, id: string): 
     return;
   }
   const record = JSON.parse(readFileSync(join(sandboxComputers(server), id, "record.json"), "utf8"));
-  process.kill(record.monitor.pid, "SIGKILL");
+  process.kill(record.init.pid, "SIGKILL");
 }
