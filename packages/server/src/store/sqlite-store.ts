@@ -7,19 +7,22 @@ import { openSqlite } from "./sqlite.ts";
 import type { StoreSide } from "./store.ts";
 import { WriteQueue } from "./write-queue.ts";
 
+/** How long a write blocks this process for one of another; after that it waits in the queue. */
+const BUSY_TIMEOUT_MS = 100;
+
 /** Opens and migrates the SQLite database at a path. Throws when it can't be opened or was written by a newer version. */
 export async function openSqliteStore(path: string): Promise<StoreSide> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const writer = new Kysely<Database>({
-    dialect: new SqliteDialect({ database: openSqlite(path, { readOnly: false }) }),
-  });
+  const open = (options: Parameters<typeof openSqlite>[1]) =>
+    new Kysely<Database>({ dialect: new SqliteDialect({ database: openSqlite(path, options) }) });
+  const migrating = open({ readOnly: false });
   try {
-    await migrate(writer);
-  } catch (error) {
-    await writer.destroy();
-    throw error;
+    await migrate(migrating);
+  } finally {
+    await migrating.destroy();
   }
-  const read = new Kysely<Database>({ dialect: new SqliteDialect({ database: openSqlite(path, { readOnly: true }) }) });
+  const writer = open({ readOnly: false, busyTimeoutMs: BUSY_TIMEOUT_MS });
+  const read = open({ readOnly: true });
   const queue = new WriteQueue(writer);
   return {
     read,

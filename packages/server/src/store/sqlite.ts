@@ -2,13 +2,19 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import type { SqliteDatabase, SqliteStatement } from "kysely";
 
 const STATEMENTS_MAX = 500;
+/** For a start: another server may be changing the schema. */
+const BUSY_TIMEOUT_MS = 60_000;
 
 /**
  * `node:sqlite` in the shape that Kysely's SQLite dialect asks for. Prepared statements are kept: the same queries come
  * again and again, and preparing costs more than running most of them.
  */
-export function openSqlite(path: string, options: { readonly readOnly: boolean }): SqliteDatabase {
-  const database = new DatabaseSync(path, { readOnly: options.readOnly, timeout: 10_000 });
+export function openSqlite(
+  path: string,
+  options: { readonly readOnly: boolean; readonly busyTimeoutMs?: number },
+): SqliteDatabase {
+  const { readOnly, busyTimeoutMs: timeout = BUSY_TIMEOUT_MS } = options;
+  const database = new DatabaseSync(path, { readOnly, timeout });
   if (!options.readOnly) database.exec("pragma journal_mode = wal");
   // FULL: an accepted message survives a loss of power, not only of the process.
   database.exec("pragma synchronous = full");

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RaworcError } from "@raworc/contract";
 import { type Kysely, sql } from "kysely";
 import type { Database } from "./rows.ts";
 
@@ -10,6 +12,10 @@ interface Entry {
 }
 
 const GROUP_MAX = 128;
+const BUSY_PAUSE_MS = 10;
+const BUSY_LIMIT_MS = 10_000;
+/** SQLITE_BUSY: another process writes. */
+const BUSY = 5;
 
 /**
  * Runs write transactions on the one writing connection of SQLite, in order. What waits at the same time shares one
@@ -18,11 +24,14 @@ const GROUP_MAX = 128;
  */
 export class WriteQueue {
   readonly #connection: Kysely<Database>;
+  readonly #busyLimitMs: number;
   #entries: Entry[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(connection: Kysely<Database>) {
+  /** While another process keeps the database for longer than the limit, writes are refused with `not_ready`. */
+  constructor(connection: Kysely<Database>, busyLimitMs = BUSY_LIMIT_MS) {
     this.#connection = connection;
+    this.#busyLimitMs = busyLimitMs;
   }
 
   write<T>(work: Work<T>): Promise<T> {
@@ -57,7 +66,7 @@ export class WriteQueue {
     const done: (() => void)[] = [];
     const taken: Entry[] = [];
     try {
-      await sql`begin immediate`.execute(this.#connection);
+      await this.#begin();
       for (let entry = this.#entries.shift(); entry !== undefined; entry = this.#entries.shift()) {
         taken.push(entry);
         const settle = await this.#one(entry);
@@ -73,6 +82,21 @@ export class WriteQueue {
       return;
     }
     for (const settle of done) settle();
+  }
+
+  /** SQLite itself waits only shortly, since nothing else of this process goes on meanwhile. */
+  async #begin(): Promise<void> {
+    for (const limit = performance.now() + this.#busyLimitMs; ; await sleep(BUSY_PAUSE_MS)) {
+      try {
+        await sql`begin immediate`.execute(this.#connection);
+        return;
+      } catch (error) {
+        if ((error as { errcode?: unknown }).errcode !== BUSY) throw error;
+        if (performance.now() < limit) continue;
+        const detail = "Another server keeps the database busy; try again shortly.";
+        throw new RaworcError("not_ready", detail, { cause: error, retryAfterSeconds: 1 });
+      }
+    }
   }
 
   async #one(entry: Entry): Promise<(() => void) | undefined> {
