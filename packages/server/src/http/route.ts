@@ -55,7 +55,7 @@ export function route<N extends GuardedRouteName, Location extends Target>(
     const ask = asking(caller, call.note);
     ask(access.verb, access.resource, located);
     standing.mayGoOn = (principal) => allows(principal, access.verb, access.resource, located);
-    return handler(withFields(call, { ...caller, authorize: ask, located }) as GuardedCall<N, Location>);
+    return handler(Object.assign(call, caller, { authorize: ask, located }) as unknown as GuardedCall<N, Location>);
   });
 }
 
@@ -71,7 +71,7 @@ export function openRoute<N extends OpenRouteName>(
     if (access === "public") return handler(call as OpenCall<N>);
     const caller = callerOf(call.request);
     describeTarget(call.note, OUTSIDE_SPACES, call.params as object);
-    return handler(withFields(call, { ...caller, authorize: asking(caller, call.note) }) as OpenCall<N>);
+    return handler(Object.assign(call, caller, { authorize: asking(caller, call.note) }) as unknown as OpenCall<N>);
   });
 }
 
@@ -94,11 +94,6 @@ function definitionOf(name: RouteName): Route {
 function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new Error("The route was reached without authentication");
   return request.caller;
-}
-
-/** Keeps `signal` a getter: most calls never ask for one. */
-function withFields(call: object, fields: object): unknown {
-  return Object.defineProperties(fields, Object.getOwnPropertyDescriptors(call));
 }
 
 /** Bytes of a body from somebody who has shown no token. */
