@@ -39,22 +39,32 @@ export interface TestComputerOptions {
 }
 
 let bundle: Promise<string> | undefined;
+let users = 0;
 
-/** The bundle is made once for all tests of a file. */
-async function bundled(): Promise<string> {
+/** The bundle is made once for all computers that live at the same time; the last one removes it. */
+async function takeBundle(): Promise<string> {
+  users += 1;
   bundle ??= (async () => {
     const directory = mkdtempSync(join(tmpdir(), "raworc-host-bundle-"));
     await bundleHost(directory);
-    process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
     return directory;
   })();
   return bundle;
+}
+
+async function leaveBundle(): Promise<void> {
+  users -= 1;
+  const last = users === 0 ? bundle : undefined;
+  if (last === undefined) return;
+  bundle = undefined;
+  rmSync(await last, { recursive: true, force: true });
 }
 
 export class TestComputer {
   readonly #directory = mkdtempSync(join(tmpdir(), "raworc-host-"));
   readonly #agents: Readonly<Record<string, TestAgent>>;
   readonly #options: TestComputerOptions;
+  #program: Promise<string> | undefined;
   #process: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #output = "";
@@ -86,9 +96,14 @@ export class TestComputer {
     options: TestComputerOptions = {},
   ): Promise<TestComputer> {
     const computer = TestComputer.prepare(agents, options);
-    await computer.boot();
-    await computer.claim();
-    return computer;
+    try {
+      await computer.boot();
+      await computer.claim();
+      return computer;
+    } catch (error) {
+      await computer.close();
+      throw error;
+    }
   }
 
   /** A path of the session, as the machine sees it. */
@@ -107,7 +122,8 @@ export class TestComputer {
 
   /** Starts the computer over what is there. */
   async boot(): Promise<void> {
-    const program = await bundled();
+    this.#program ??= takeBundle();
+    const program = await this.#program;
     const node = realpathSync(process.execPath);
     const ownUid = root ? [] : ["--unshare-user", "--uid", "0", "--gid", "0"];
     const words = [
@@ -177,6 +193,8 @@ export class TestComputer {
   async close(): Promise<void> {
     this.#process?.kill("SIGKILL");
     await this.#ended;
+    if (this.#program !== undefined) await leaveBundle();
+    this.#program = undefined;
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
