@@ -18,8 +18,8 @@ describeWith(["docker"], "builds in containers", () => {
   });
 
   afterAll(async () => {
-    await fixture?.close();
     repository?.remove();
+    await fixture?.close();
   });
 
   it("builds an agent of each kind, which sessions then run, and no agent twice", async () => {

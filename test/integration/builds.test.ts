@@ -87,9 +87,9 @@ describeWith(["sandbox", "python", "cargo"], "builds in sandboxes", () => {
   });
 
   afterAll(async () => {
-    await fixture?.close();
-    await server.close();
     for (const made of repositories) made.remove();
+    await server.close();
+    await fixture?.close();
   });
 
   it("builds again on demand, under another key, and keeps to that from then on", async () => {

@@ -1,5 +1,8 @@
 import type { FailureCode } from "@raworc/contract";
 
+/** Of each line of the log in a record; the log itself has more of it. */
+const LINE_CHARACTERS = 400;
+
 /** An agent that can't be built as it is. Trying again changes nothing; the message says what would. */
 export class BuildFailure extends Error {
   override readonly name = "BuildFailure";
@@ -15,6 +18,10 @@ export class BuildFailure extends Error {
 
   /** For the build's record: the message, and below it the end of the log. */
   describe(): string {
-    return this.logTail.length === 0 ? this.message : `${this.message}\n\n${this.logTail.join("\n")}`;
+    if (this.logTail.length === 0) return this.message;
+    const lines = this.logTail.map((line) =>
+      line.length > LINE_CHARACTERS ? `${line.slice(0, LINE_CHARACTERS)}…` : line,
+    );
+    return `${this.message}\n\n${lines.join("\n")}`;
   }
 }

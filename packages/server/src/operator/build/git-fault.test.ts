@@ -37,4 +37,10 @@ describe("readGitFault", () => {
     expect(fault).toMatchObject({ kind, transient });
     expect(fault.message).toMatch(message);
   });
+
+  it("knows that a local repository was there", () => {
+    const lines = ["fatal: '/source' does not appear to be a git repository"];
+    expect(readGitFault(lines, "/code/agent", { local: true })).toMatchObject({ kind: "unreadable" });
+    expect(readGitFault(lines, "/code/agent").kind).toBe("absent");
+  });
 });

@@ -61,11 +61,7 @@ const RULES: readonly Rule[] = [
     /transport '.*' not allowed|cannot run ssh|ssh: not found|ssh: command not found/i,
     (name) => `${name} can't be reached from a builder in this way. Use its https address.`,
   ],
-  [
-    "unreadable",
-    /Permission denied|dubious ownership/i,
-    (name) => `${name} can't be read by the builder, which is another user: let others read it (chmod -R o+rX).`,
-  ],
+  ["unreadable", /Permission denied|dubious ownership/i, unreadable],
   [
     "network",
     TRANSIENT,
@@ -73,16 +69,25 @@ const RULES: readonly Rule[] = [
   ],
 ];
 
-/** `lines` is what git wrote, cleaned. */
-export function readGitFault(lines: readonly string[], name: string): GitFault {
+/** `lines` is what git wrote, cleaned. A repository of this machine was there when it was mounted: it is absent for builders alone. */
+export function readGitFault(
+  lines: readonly string[],
+  name: string,
+  { local = false }: { readonly local?: boolean } = {},
+): GitFault {
   for (const [kind, pattern, message] of RULES) {
     const line = lines.find((candidate) => pattern.test(candidate));
     if (line === undefined) continue;
+    if (local && kind === "absent") return { kind: "unreadable", transient: false, message: unreadable(name) };
     const transient = kind === "network" && lines.some((candidate) => TRANSIENT.test(candidate));
     return { kind, transient, message: message(name, bare(line)) };
   }
   const last = bare(lines.findLast((line) => line.trim() !== "") ?? "no reason given");
   return { kind: "other", transient: false, message: `${name} could not be read by git: ${last}` };
+}
+
+function unreadable(name: string): string {
+  return `${name} can't be read by the builder, which is another user: let others read it (chmod -R o+rX ${name}).`;
 }
 
 function bare(line: string): string {

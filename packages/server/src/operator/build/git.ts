@@ -34,7 +34,7 @@ export class Git {
     for (let attempt = 1; ; attempt += 1) {
       const end = await this.attempt(call);
       if (end.exitCode === 0) return end;
-      const fault = readGitFault(end.tail, this.#source.name);
+      const fault = readGitFault(end.tail, this.#source.name, { local: this.#source.local !== null });
       if (!fault.transient || attempt === ATTEMPTS) throw sourceFailure(fault, end);
       await this.#steps.log(`${fault.message} Trying again.`);
       await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1), undefined, { signal: this.#steps.signal });
