@@ -15,6 +15,7 @@ install_dependencies
 
 step "Choosing what session computers are made with"
 runtime=${RAWORC_RUNTIME:-auto}
+[ "$runtime" = auto ] || note "$runtime, as RAWORC_RUNTIME says"
 if [ "$runtime" = auto ] || [ "$runtime" = docker ]; then
   if engine_answers; then
     note "a Docker engine answers: making the images (a while the first time, a moment afterwards)"
@@ -23,8 +24,8 @@ if [ "$runtime" = auto ] || [ "$runtime" = docker ]; then
     fail "no Docker engine answers" "start Docker, or leave RAWORC_RUNTIME out to use bubblewrap"
   fi
 fi
-if ! engine_answers && [ "$runtime" != docker ]; then
-  note "no Docker engine answers: using the sandbox driver (bubblewrap)"
+if [ "$runtime" = sandbox ] || { [ "$runtime" = auto ] && ! engine_answers; }; then
+  [ "$runtime" = sandbox ] || note "no Docker engine answers: using the sandbox driver (bubblewrap)"
   if ! bubblewrap_works; then
     note "installing bubblewrap"
     install_packages bubblewrap || fail "bubblewrap is missing and can't be installed from here" \
@@ -79,9 +80,11 @@ note "session $session"
 
 # say TEXT: sends one message and prints the conversation as it streams.
 say() {
-  printf '\nYou: %s\n' "$1"
-  printf '%s\n' "$1" | raworc session --resume "$session" --keep
+  printf '\nYou: %s\n\n' "$1"
+  printf '%s\n' "$1" | raworc session --resume "$session" --keep 2>"$notes" || { cat "$notes" >&2 && exit 1; }
 }
+notes=$(mktemp)
+trap 'rm -f "$notes"' EXIT
 say "@planner buy milk, call Anna tomorrow and finish the report on friday"
 say "@planner done milk"
 case $agents in *analyst*) say "@analyst 12 15 9 30 22 18 11 14" ;; esac
@@ -92,7 +95,7 @@ cat <<TXT
 Raworc is running. What next:
   npx raworc session            talk to the agents yourself (/help, /quit)
   npx raworc status             what runs where
-  npx raworc api sessions       the REST API, http://127.0.0.1:9000/docs describes it
+  npx raworc api sessions       the REST API, http://127.0.0.1:${RAWORC_PORT:-9000}/docs describes it
   npx raworc stop               stop it again; sessions and their files are kept
 Write your own agent: docs/agents.md
 TXT
