@@ -48,6 +48,11 @@ export function withNote<T>(note: AuditNote, call: () => T): T {
   return current.run(note, call);
 }
 
+/** Runs work that a call has woken and that is no part of it: its changes carry nothing. */
+export function outsideOfCalls<T>(work: () => T): T {
+  return current.exit(work);
+}
+
 /** Names what a call has made, which had no name before. Only within the change itself. */
 export function nameSubject(name: string): void {
   const note = current.getStore();

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { outsideOfCalls } from "../audit/audit-note.ts";
 
 /** `done` until the next wake-up, or once more after so many milliseconds. */
 export type Outcome = "done" | { readonly againAfterMs: number };
@@ -95,7 +96,8 @@ export class KeyedLoop {
   async #turn(key: string, signal: AbortSignal): Promise<void> {
     const { log, name, turn } = this.#options;
     try {
-      const outcome = await turn(key, signal);
+      // The turn may have been woken from a call, but what it writes is no part of it.
+      const outcome = await outsideOfCalls(() => turn(key, signal));
       this.#failures.delete(key);
       if (outcome !== "done") this.#pause(key, outcome.againAfterMs);
     } catch (error) {
