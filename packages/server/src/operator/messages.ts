@@ -195,8 +195,11 @@ export class Messages {
       const resumed = message.status === "running";
       const from = resumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
       const request = await this.#request(session, message);
-      if (message.cancel_requested) await connection.cancelMessage(message.id, signal);
-      const lines = connection.message(request, { from, signal: AbortSignal.any([signal, deadline]) });
+      const lines = connection.message(request, {
+        from,
+        signal: AbortSignal.any([signal, deadline]),
+        onOpen: () => this.#passOnCancel(connection, message.id, signal),
+      });
       const end = await this.#take(lines, writer);
       if (end !== undefined) return toEnd(message, end);
       throw new Error("The host's answer broke off");
@@ -214,6 +217,15 @@ export class Messages {
         message: "The session computer could not be reached while the message ran; send it again if that is safe.",
       });
     }
+  }
+
+  /** A wish to cancel may have been recorded before the host knew of the message. */
+  #passOnCancel(connection: HostConnection, messageId: string, signal: AbortSignal): void {
+    findMessage(this.#options.store.read, messageId)
+      .then((current) => (current?.cancel_requested ? connection.cancelMessage(messageId, signal) : undefined))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#options.log.warn({ err: error, message: messageId }, "cancel not passed on");
+      });
   }
 
   async #take(lines: AsyncIterable<HostMessageLine>, writer: DeltaWriter): Promise<HostMessageEnd | undefined> {

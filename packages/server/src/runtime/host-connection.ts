@@ -65,13 +65,17 @@ export class HostConnection {
     await this.#text({ method: "POST", path: "/claim", body: claim, signal: bounded(signal) });
   }
 
-  /** The lines of an answer from line `from` on. The host runs a message id once, however often it is posted. */
+  /**
+   * The lines of an answer from line `from` on. The host runs a message id once, however often it is posted. `onOpen` is
+   * called when the host knows the message.
+   */
   async *message(
     message: HostMessage,
-    options: { readonly from: number; readonly signal: AbortSignal },
+    options: { readonly from: number; readonly signal: AbortSignal; readonly onOpen?: () => void },
   ): AsyncGenerator<HostMessageLine> {
     const path = `/messages?from=${options.from}`;
     const answer = await this.#open({ method: "POST", path, body: message, signal: options.signal });
+    options.onOpen?.();
     for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal)) {
       if (line.type !== "beat") yield line;
     }
