@@ -31,7 +31,11 @@ export class BuildLogWriter {
     if (this.#count > LINES_MAX) return;
     const cut = this.#count === LINES_MAX ? "… the rest of this log is left out: it is too long" : line;
     this.#waiting.push(cut.length > LINE_MAX_CHARACTERS ? `${cut.slice(0, LINE_MAX_CHARACTERS)}…` : cut);
-    this.#writing ??= this.#write();
+    if (this.#writing === undefined) {
+      this.#writing = this.#write();
+      // Whoever flushes hears of a failure; until then nobody listens.
+      this.#writing.catch(() => undefined);
+    }
     if (this.#waiting.length > WAITING_MAX) await this.flush();
   }
 
