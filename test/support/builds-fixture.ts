@@ -7,6 +7,7 @@ import { pino } from "pino";
 import { readHandedOn } from "../../packages/server/src/handed-on.ts";
 import { agentsOfBuild, referenceOfBuild } from "../../packages/server/src/operator/build-reference.ts";
 import { Builds, requestBuild } from "../../packages/server/src/operator/builds.ts";
+import { Faults } from "../../packages/server/src/operator/faults.ts";
 import { Wakeups } from "../../packages/server/src/operator/wakeups.ts";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import type { DriverOptions } from "../../packages/server/src/runtime/driver-options.ts";
@@ -60,7 +61,16 @@ export class BuildsFixture {
     const wakeups = this.#wakeups;
     const onCompleted = () => undefined;
     this.#makeBuilds = () =>
-      new Builds({ store, wakeups, driver, log, environment, onCompleted, allowLocalSources: true });
+      new Builds({
+        store,
+        wakeups,
+        driver,
+        log,
+        faults: new Faults(),
+        environment,
+        onCompleted,
+        allowLocalSources: true,
+      });
     this.#builds = this.#makeBuilds();
   }
 

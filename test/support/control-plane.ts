@@ -9,6 +9,7 @@ import { CallAudit } from "../../packages/server/src/http/call-audit.ts";
 import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
 import { Builds } from "../../packages/server/src/operator/builds.ts";
+import { Faults } from "../../packages/server/src/operator/faults.ts";
 import { Idle } from "../../packages/server/src/operator/idle.ts";
 import { Messages } from "../../packages/server/src/operator/messages.ts";
 import { SessionLog } from "../../packages/server/src/operator/session-log.ts";
@@ -75,25 +76,28 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   const wakeups = new Wakeups();
   const sessionLog = new SessionLog(store, wakeups);
   const environmentOf = async () => ({});
-  const pool = new WarmPool({ store, driver, log });
+  const faults = new Faults();
+  const pool = new WarmPool({ store, driver, log, faults });
   const sessions = new Sessions({
     store,
     sessionLog,
     driver,
     log,
+    faults,
     environmentOf,
     onLost: () => undefined,
     onReady: () => undefined,
     onUnused: () => undefined,
   });
   const idle = new Idle({ store, sessionLog, sessions, log });
-  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, environmentOf });
-  const messages = new Messages({ store, sessionLog, sessions, log });
+  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, faults, environmentOf });
+  const messages = new Messages({ store, sessionLog, sessions, log, faults });
   const builds = new Builds({
     store,
     wakeups,
     driver,
     log,
+    faults,
     environment: {},
     allowLocalSources: true,
     onCompleted: () => undefined,

@@ -10,6 +10,7 @@ import { checkHostNames } from "./http/host-names.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
+import { Faults } from "./operator/faults.ts";
 import type { EnvironmentOf } from "./operator/host-claim.ts";
 import { Idle } from "./operator/idle.ts";
 import { Messages } from "./operator/messages.ts";
@@ -134,12 +135,14 @@ async function compose(
     ...environment,
     ...(await secretsOfSpace(store.read, keyring, spaceId)).environment,
   });
-  const pool = new WarmPool({ store, driver, log });
+  const faults = new Faults(config.fault);
+  const pool = new WarmPool({ store, driver, log, faults });
   const sessions = new Sessions({
     store,
     sessionLog,
     driver,
     log,
+    faults,
     environmentOf,
     onLost: (id) => pool.lost(id),
     onReady: (id) => {
@@ -148,12 +151,12 @@ async function compose(
     },
     onUnused: (id) => idle.used(id),
   });
-  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, environmentOf });
+  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, faults, environmentOf });
   const idle: Idle = new Idle({ store, sessionLog, sessions, log });
-  const messages: Messages = new Messages({ store, sessionLog, sessions, log });
+  const messages: Messages = new Messages({ store, sessionLog, sessions, log, faults });
   const { allowLocalSources } = config;
   const onCompleted = (spaceId: string) => pool.wake(spaceId);
-  const builds = new Builds({ store, wakeups, driver, log, environment, allowLocalSources, onCompleted });
+  const builds = new Builds({ store, wakeups, driver, log, faults, environment, allowLocalSources, onCompleted });
   hearOthers(access, wakeups, sessions, store, log);
   const operator = new Operator({ sessions, messages, builds, idle, pool, log });
   closers.push(() => operator.close());

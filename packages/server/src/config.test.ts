@@ -42,6 +42,15 @@ test("a variable that is empty counts as left out", () => {
   );
 });
 
+test("a fault is taken only where faults are enabled", () => {
+  const env = { RAWORC_FAULT: "start:after" };
+  expect(problemsOf(env)).toEqual([expect.stringContaining("RAWORC_ENABLE_FAULTS=true")]);
+  expect(loadConfig({ ...env, RAWORC_ENABLE_FAULTS: "true" }).fault).toEqual({ point: "start", moment: "after" });
+  expect(problemsOf({ RAWORC_FAULT: "start", RAWORC_ENABLE_FAULTS: "true" })).toEqual([
+    expect.stringContaining("RAWORC_FAULT"),
+  ]);
+});
+
 test("everything that is set is taken", () => {
   const config = loadConfig({
     RAWORC_HOME: "/srv/raworc",

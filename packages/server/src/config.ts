@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { DEFAULT_PORT } from "@raworc/contract";
 import { z } from "zod";
+import { type Fault, parseFault } from "./domain/faults.ts";
 import { type Environment, type HandedOn, readHandedOn } from "./handed-on.ts";
 import { parseKey } from "./security/keys.ts";
 
@@ -45,6 +46,8 @@ export interface Config {
   readonly allowLocalSources: boolean;
   /** Checks each answer against the contract; for development. */
   readonly checkAnswers: boolean;
+  /** Where the process ends itself once; for tests. */
+  readonly fault: Fault | undefined;
   readonly handedOn: HandedOn;
   /** Where this machine's user keeps toolchains. */
   readonly userHome: string;
@@ -175,6 +178,12 @@ const Variables = z.object({
   ).default([]),
   RAWORC_ALLOW_LOCAL_SOURCES: toggle.default(false),
   RAWORC_CHECK_ANSWERS: toggle.default(false),
+  RAWORC_ENABLE_FAULTS: toggle.default(false),
+  RAWORC_FAULT: z
+    .string()
+    .transform(parseFault)
+    .refine((fault) => fault !== undefined, "is no fault. Set a step and a moment such as start:after, or leave it out")
+    .optional(),
   DOCKER_HOST: z.string().optional(),
   HOME: z.string().optional(),
   PATH: z.string().optional(),
@@ -215,6 +224,11 @@ export function loadConfig(environment: Environment): Config {
   if (env["RAWORC_ENCRYPTION_KEY"] !== undefined && env["RAWORC_ENCRYPTION_KEY_FILE"] !== undefined) {
     problems.push("RAWORC_ENCRYPTION_KEY and RAWORC_ENCRYPTION_KEY_FILE are both set. Set one of them.");
   }
+  if (env["RAWORC_FAULT"] !== undefined && env["RAWORC_ENABLE_FAULTS"] !== "true") {
+    problems.push(
+      "RAWORC_FAULT ends the server in mid work, for tests. Leave it out, or set RAWORC_ENABLE_FAULTS=true.",
+    );
+  }
   if (!result.success || problems.length > 0) throw new ConfigError(problems);
   return freeze(toConfig(result.data, handedOn));
 }
@@ -245,6 +259,7 @@ function toConfig(variables: z.output<typeof Variables>, handedOn: HandedOn): Co
     trustedProxies: variables.RAWORC_TRUSTED_PROXIES,
     allowLocalSources: variables.RAWORC_ALLOW_LOCAL_SOURCES,
     checkAnswers: variables.RAWORC_CHECK_ANSWERS,
+    fault: variables.RAWORC_FAULT,
     handedOn,
     userHome,
     path: variables.PATH ?? "/usr/local/bin:/usr/bin:/bin",

@@ -19,18 +19,20 @@ export interface ObservedSession {
   readonly claimed: boolean;
 }
 
-export type SessionStep =
-  | "record_attempt"
-  | "copy_volume"
-  | "start"
-  | "thaw"
-  | "claim"
-  | "record_ready"
-  | "freeze"
-  | "stop"
-  | "record_stopped"
-  | "remove"
-  | "record_removed";
+export const SESSION_STEPS = [
+  "record_attempt",
+  "copy_volume",
+  "start",
+  "thaw",
+  "claim",
+  "record_ready",
+  "freeze",
+  "stop",
+  "record_stopped",
+  "remove",
+  "record_removed",
+] as const;
+export type SessionStep = (typeof SESSION_STEPS)[number];
 
 /** From what should be and what is to the steps to take now. Pure; after the steps everything is read again. */
 export function planSession(record: SessionRecord, observed: ObservedSession): readonly SessionStep[] {

@@ -21,6 +21,7 @@ import { AgentBuilder } from "./agent-builder.ts";
 import { BuildFailure } from "./build/build-failure.ts";
 import type { SourceResolver } from "./build/source-resolver.ts";
 import { BuildLogWriter } from "./build-log.ts";
+import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import type { Wakeups } from "./wakeups.ts";
 
@@ -35,6 +36,7 @@ export interface BuildsOptions {
   readonly wakeups: Wakeups;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
+  readonly faults: Faults;
   readonly environment: Readonly<Record<string, string>>;
   readonly allowLocalSources: boolean;
   /** Called when a space has a new completed build. */
@@ -111,11 +113,11 @@ export class Builds {
   }
 
   async #run(build: StoredBuild, writer: BuildLogWriter, signal: AbortSignal): Promise<void> {
-    const { driver, store } = this.#options;
+    const { driver, faults, store } = this.#options;
     const space = await getSpaceById(store.read, build.space_id);
     const agents = await listBuildableAgents(store.read, build.space_id);
     const results: BuiltAgent[] = agents.map(({ name }) => pendingAgent(name));
-    if (!(await this.#started(build, results))) return;
+    if (!(await faults.around("build_begin", () => this.#started(build, results)))) return;
     await writer.add(`build ${build.id} of space ${space.name}: ${agents.length} agents`);
 
     const failure = await this.#agents(build, space, agents, results, writer, signal);
@@ -125,9 +127,10 @@ export class Builds {
     // Two agents may be of the same folder.
     const keys = new Set(results.flatMap((agent) => agent.artifact_key ?? []));
     const composition = { buildId: build.id, spaceName: space.name, spaceId: space.id, artifactKeys: [...keys] };
-    const image = await driver.composeBuild(composition, signal);
+    const image = await faults.around("build_compose", () => driver.composeBuild(composition, signal));
     await writer.add(`completed: ${image}`);
-    await this.#end(build, { status: "completed", image_tag: image, agents: results });
+    const end = { status: "completed", image_tag: image, agents: results } as const;
+    await faults.around("build_end", () => this.#end(build, end));
     this.#options.onCompleted(build.space_id);
   }
 
@@ -164,7 +167,8 @@ export class Builds {
         try {
           results[index] = { ...pendingAgent(agent.name), status: "building" };
           await this.#change(build.id, { agents: results });
-          results[index] = await this.#agent(build, space, agent, resolver, writer, all);
+          const built = () => this.#agent(build, space, agent, resolver, writer, all);
+          results[index] = await this.#options.faults.around("build_agent", built);
           await this.#change(build.id, { agents: results });
         } catch (error) {
           // What ended only because another one failed, or the build was cancelled, says nothing of its own.

@@ -25,6 +25,7 @@ import type { Store } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import type { Lease } from "./connections.ts";
 import { DeltaWriter } from "./delta-writer.ts";
+import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { endMessage, failedBySystem, type MessageEnd } from "./message-ends.ts";
 import type { SessionLog } from "./session-log.ts";
@@ -43,6 +44,7 @@ export interface MessagesOptions {
   readonly sessionLog: SessionLog;
   readonly sessions: Sessions;
   readonly log: Logger;
+  readonly faults: Faults;
 }
 
 /** Hands each session's messages to its host, in order, one at a time, and records how each ends. */
@@ -134,12 +136,16 @@ export class Messages {
     }
     const lease = await this.#acquire(message, signal);
     if (lease === undefined) return false;
+    const { faults } = this.#options;
     try {
-      if (message.status === "queued" && !(await this.#begin(message))) return true;
-      const end = await this.#deliver(lease.connection, session, message, signal);
-      await this.#end(message, end);
+      const begin = () => this.#begin(message);
+      if (message.status === "queued" && !(await faults.around("message_begin", begin))) return true;
+      const deliver = () => this.#deliver(lease.connection, session, message, signal);
+      const end = await faults.around("message_deliver", deliver);
+      await faults.around("message_end", () => this.#end(message, end));
       // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
-      lease.connection.forgetMessage(message.id, AbortSignal.timeout(10_000)).catch((error: unknown) => {
+      const forget = () => lease.connection.forgetMessage(message.id, AbortSignal.timeout(10_000));
+      faults.around("message_forget", forget).catch((error: unknown) => {
         this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
       });
       return true;
@@ -221,11 +227,13 @@ export class Messages {
 
   /** A wish to cancel may have been recorded before the host knew of the message. */
   #passOnCancel(connection: HostConnection, messageId: string, signal: AbortSignal): void {
-    findMessage(this.#options.store.read, messageId)
-      .then((current) => (current?.cancel_requested ? connection.cancelMessage(messageId, signal) : undefined))
-      .catch((error: unknown) => {
-        if (!signal.aborted) this.#options.log.warn({ err: error, message: messageId }, "cancel not passed on");
-      });
+    const passOn = async (): Promise<void> => {
+      const current = await findMessage(this.#options.store.read, messageId);
+      if (current?.cancel_requested) await connection.cancelMessage(messageId, signal);
+    };
+    this.#options.faults.around("message_open", passOn).catch((error: unknown) => {
+      if (!signal.aborted) this.#options.log.warn({ err: error, message: messageId }, "cancel not passed on");
+    });
   }
 
   async #take(lines: AsyncIterable<HostMessageLine>, writer: DeltaWriter): Promise<HostMessageEnd | undefined> {

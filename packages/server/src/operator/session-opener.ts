@@ -5,6 +5,7 @@ import { getSession, type StoredSession, updateSession } from "../store/sessions
 import type { Store } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import { fixedShape, sessionComputer } from "./computer-spec.ts";
+import type { Faults } from "./faults.ts";
 import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
 import type { SessionLog } from "./session-log.ts";
 import { createSession, type Requester, type SessionDraft } from "./session-requests.ts";
@@ -18,6 +19,7 @@ export interface SessionOpenerOptions {
   readonly pool: WarmPool;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
+  readonly faults: Faults;
   readonly environmentOf: EnvironmentOf;
 }
 
@@ -43,14 +45,14 @@ export class SessionOpener {
   }
 
   async #openWarm(draft: SessionDraft, requester: Requester, signal: AbortSignal): Promise<StoredSession | undefined> {
-    const { log, pool, sessions } = this.#options;
+    const { faults, log, pool, sessions } = this.#options;
     const { build, space } = draft;
     const shape = fixedShape(sessionComputer({ id: "", ...draft }, space, build));
     const computer = pool.take(space.id, build?.id ?? null, shape);
     if (computer === undefined) return undefined;
     try {
-      await this.#claim(computer, draft, signal);
-      const session = await this.#record(computer, draft, requester);
+      await faults.around("pool_claim", () => this.#claim(computer, draft, signal));
+      const session = await faults.around("pool_session", () => this.#record(computer, draft, requester));
       sessions.adopt(session.id, computer.connection);
       pool.settle(space.id, session.id);
       return session;

@@ -6,6 +6,7 @@ import type { HostConnection } from "../runtime/host-connection.ts";
 import { findSession, listLiveSessionIds, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import { Connections, type Lease } from "./connections.ts";
+import type { Faults } from "./faults.ts";
 import type { EnvironmentOf } from "./host-claim.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { failUnfinishedMessages } from "./message-ends.ts";
@@ -22,6 +23,7 @@ export interface SessionsOptions {
   readonly sessionLog: SessionLog;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
+  readonly faults: Faults;
   readonly environmentOf: EnvironmentOf;
   /** Called when a session's computer is ready, so that waiting messages go on. */
   readonly onReady: (sessionId: string) => void;
@@ -183,7 +185,7 @@ export class Sessions {
     });
     const turn: SessionTurn = { session, signal, observed };
     try {
-      for (const step of steps) await this.#steps[step](turn);
+      for (const step of steps) await this.#options.faults.around(step, () => this.#steps[step](turn));
     } catch (error) {
       if (signal.aborted || session.desired !== "running") throw error;
       return this.#failed(session, error);

@@ -13,12 +13,14 @@ import {
 import { findSpaceById, listSpaceIds, type StoredSpace } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
 import { fixedShape, sessionComputer } from "./computer-spec.ts";
+import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 
 export interface WarmPoolOptions {
   readonly store: Store;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
+  readonly faults: Faults;
 }
 
 /** A computer that runs, has no identity yet, and is nobody else's from the moment it is taken. */
@@ -139,7 +141,7 @@ export class WarmPool {
   }
 
   async #turn(spaceId: string, signal: AbortSignal): Promise<Outcome> {
-    const { store } = this.#options;
+    const { faults, store } = this.#options;
     const space = await findSpaceById(store.read, spaceId);
     if (space === undefined) return "done";
     const wanted = await this.#wanted(space);
@@ -155,8 +157,8 @@ export class WarmPool {
     if (kept.length >= wanted.count) return "done";
     const id = randomUUIDv7();
     const row = { id, space_id: spaceId, build_id: wanted.buildId, shape: wanted.shape };
-    await store.write((transaction) => insertPoolComputer(transaction, row));
-    await this.#start(row, wanted, signal);
+    await faults.around("pool_record", () => store.write((transaction) => insertPoolComputer(transaction, row)));
+    await faults.around("pool_start", () => this.#start(row, wanted, signal));
     return { againAfterMs: 0 };
   }
 
