@@ -89,24 +89,24 @@ export async function findReply(reader: Reader, messageId: string): Promise<Stor
   return row === undefined ? undefined : toMessage(row);
 }
 
-/** The message to handle next: the running one, else the first that waits. */
-export async function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
-  return (await findRunningMessage(reader, sessionId)) ?? findFirstMessage(reader, sessionId, "queued");
+/** The message to handle next: the running one, which comes before all that wait, else the first of these. */
+export function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
+  return findFirstMessage(reader, sessionId, ["running", "queued"]);
 }
 
 export function findRunningMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
-  return findFirstMessage(reader, sessionId, "running");
+  return findFirstMessage(reader, sessionId, ["running"]);
 }
 
 async function findFirstMessage(
   reader: Reader,
   sessionId: string,
-  status: MessageStatus,
+  statuses: readonly MessageStatus[],
 ): Promise<StoredMessage | undefined> {
   const select = reader
     .selectFrom("messages")
     .selectAll()
-    .where("status", "=", status)
+    .where("status", "in", [...statuses])
     .where("session_id", "=", sessionId)
     .orderBy("seq")
     .limit(1);
