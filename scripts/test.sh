@@ -14,6 +14,8 @@ missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 command -v newuidmap >/dev/null || missing+=(uidmap)
 command -v nft >/dev/null || missing+=(nftables)
+command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
+[ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || note "could not install: ${missing[*]}"
 bubblewrap_works && note "bubblewrap: works" || note "bubblewrap: does not work here"
 if [ "${CI:-}" = true ] && [ -x scripts/engine.sh ] && ! engine_answers; then
