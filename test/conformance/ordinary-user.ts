@@ -32,9 +32,9 @@ try {
     folders: await text("ls -A /run/raworc /session/state | grep -v :"),
     logs: await text("touch /session/logs/mine && echo written"),
     namespaces: await text("unshare -U true && echo made"),
-    bomb: await text("trap 'kill 0' EXIT; i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all"),
     kill: await text("kill -KILL -1; echo still here"),
     kept: await text("echo kept > /session/workspace/file; cat /session/workspace/file"),
+    bomb: await text("trap 'kill 0' EXIT; i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all"),
   };
   await driver.freeze(id);
   const frozen = (await driver.observe(id)).status;

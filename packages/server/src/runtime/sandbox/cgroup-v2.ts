@@ -43,7 +43,7 @@ export class CgroupV2 implements Cgroups {
   }
 
   async create(name: string, limits: ChangeableLimits): Promise<void> {
-    await mkdir(join(this.#parent, name), { recursive: true });
+    await this.#make(name);
     await this.change(name, limits);
   }
 
@@ -103,12 +103,25 @@ export class CgroupV2 implements Cgroups {
   }
 
   async list(): Promise<readonly string[]> {
-    const entries = await readdir(this.#parent, { withFileTypes: true });
+    const entries = await readdir(this.#parent, { withFileTypes: true }).catch(() => []);
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   }
 
   async close(): Promise<void> {
     await rmdir(this.#parent).catch(() => undefined);
+  }
+
+  /** The parent goes when another server of this installation closes and finds it empty. */
+  async #make(name: string): Promise<void> {
+    try {
+      await mkdir(join(this.#parent, name));
+    } catch (error) {
+      if (isCode(error, "EEXIST")) return;
+      if (!isCode(error, "ENOENT")) throw error;
+      await mkdir(this.#parent, { recursive: true });
+      await enable(this.#parent);
+      await mkdir(join(this.#parent, name), { recursive: true });
+    }
   }
 
   /** Files of controllers that are not enabled are passed over: `enforced` says which. */

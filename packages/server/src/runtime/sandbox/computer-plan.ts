@@ -120,7 +120,7 @@ function collectMounts(surroundings: Surroundings, spec: ComputerSpec): Mount[] 
     { source: requireNpm(toolchains), target: `${NODE_INSIDE}/lib/node_modules/npm` },
     ...(certificates === null ? [] : [{ source: certificates, target: COMPUTER.certificates }]),
     ...(mapping.kind === "single" ? [{ source: filters.directory, target: FILTERS_INSIDE }] : []),
-    ...(surroundings.rootDirectory === null ? homes : []).map((folder) => ({ source: folder, target: folder })),
+    ...homes.map((folder) => ({ source: folder, target: folder })),
     ...(mapping.kind === "single" || spec.root ? surroundings.bubblewrap.mounts : []),
     ...artifacts,
     ...spec.mounts,

@@ -13,8 +13,6 @@ export const ComputerRecord = z.object({
   network: Network,
   monitor: ProcessIdentity.nullable(),
   init: ProcessIdentity.nullable(),
-  /** Whether the last end was a kill for lack of memory. */
-  outOfMemory: z.boolean(),
 });
 export type ComputerRecord = z.infer<typeof ComputerRecord>;
 

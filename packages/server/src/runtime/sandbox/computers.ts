@@ -42,7 +42,10 @@ export class Computers {
     const ids = await readdir(layout.computers);
     for (const id of ids) {
       const record = await this.#living(id);
-      if (record !== undefined) await this.#takeUp(id, record);
+      if (record === undefined) continue;
+      // Another server of this data directory may be at it.
+      if (!(await this.#wayOut.answers(id))) await this.#wayOut.serve(id, record.network);
+      this.#ends.watchHost(id, layout.socketDirectory(id), record.monitor);
     }
     for (const name of (await cgroups?.list()) ?? []) {
       if (!ids.includes(name) && !name.startsWith("copy-")) await cgroups?.remove(name);
@@ -55,9 +58,11 @@ export class Computers {
     const record = await this.#living(spec.id);
     if (record === undefined) return this.#launch(spec, signal);
     await this.changeLimits(spec.id, spec.limits);
-    await this.#takeUp(spec.id, { ...record, network: spec.network });
+    const sockets = layout.socketDirectory(spec.id);
+    await this.#wayOut.serve(spec.id, spec.network);
+    if (!this.#ends.isWatched(spec.id)) this.#ends.watchHost(spec.id, sockets, record.monitor);
     await this.thaw(spec.id);
-    await hostReady(layout.socketDirectory(spec.id), patience(signal));
+    await hostReady(sockets, patience(signal));
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
@@ -67,7 +72,7 @@ export class Computers {
       await this.thaw(id);
       if (!(await this.#askToEnd(id, record, graceMs))) await this.#kill(id, record);
     }
-    await this.#settle(id, true);
+    await this.#settle(id);
     await this.#surroundings.volumes.sync(id);
   }
 
@@ -94,7 +99,7 @@ export class Computers {
       this.#ends.forget(id);
       await this.#kill(id, record);
     }
-    await this.#settle(id, true);
+    await this.#settle(id);
     const sockets = layout.socketDirectory(id);
     await rm(layout.computer(id), { recursive: true, force: true });
     await rm(sockets, { recursive: true, force: true }).catch(async (error: unknown) => {
@@ -123,7 +128,8 @@ export class Computers {
       status: record === undefined ? "absent" : living === undefined ? "stopped" : frozen ? "frozen" : "running",
       containerId: record === undefined ? null : `raworc_session_${id}`,
       volumeId: volume === undefined ? null : `raworc_session_data_${id}`,
-      outOfMemory: record?.outOfMemory === true || (died && ((await cgroups?.memoryKills(id)) ?? 0) > 0),
+      // A computer that was stopped on purpose has no group any more.
+      outOfMemory: died && ((await cgroups?.memoryKills(id)) ?? 0) > 0,
     };
   }
 
@@ -132,7 +138,7 @@ export class Computers {
     const { id } = spec;
     const directory = layout.computer(id);
     const isNew = (await readRecord(directory, ComputerRecord)) === undefined;
-    if (!isNew) await this.#settle(id, true);
+    if (!isNew) await this.#settle(id);
     const volume = await volumes.ensure(id, spec.kind, spec.limits.disk_mb);
     await this.#makeSocketDirectory(id, volume);
     const record: ComputerRecord = {
@@ -140,9 +146,8 @@ export class Computers {
       network: spec.network,
       monitor: null,
       init: null,
-      outOfMemory: false,
     };
-    await writeRecord(directory, record);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     const plan = planComputer(this.#surroundings, spec, volume, isNew);
     const log = await open(join(directory, LAUNCH_LOG), "w");
     let launched: Launched | undefined;
@@ -155,15 +160,17 @@ export class Computers {
         logDescriptor: log.fd,
         signal,
         onMonitor: async (monitor) => {
-          await Promise.all([
+          await allDone([
             writeRecord(directory, { ...record, monitor }),
             this.#wayOut.serve(id, spec.network),
             cgroups?.create(id, spec.limits).then(() => cgroups.add(id, monitor.pid)),
           ]);
         },
+        onStaged: () => volumes.complete(id, volume),
       });
       const { monitor, init } = launched;
-      await Promise.all([writeRecord(directory, { ...record, monitor, init }), this.#ready(id, launched, signal)]);
+      await writeRecord(directory, { ...record, monitor, init });
+      await this.#ready(id, launched, signal);
       this.#ends.watchChild(id, launched.ended);
     } catch (error) {
       if (launched !== undefined) {
@@ -171,7 +178,7 @@ export class Computers {
         await launched.ended;
       }
       const reason = error instanceof LaunchEnded ? await this.#explain(id, volume, error) : error;
-      await this.#settle(id, true);
+      await this.#settle(id);
       throw reason;
     } finally {
       await log.close();
@@ -189,7 +196,6 @@ export class Computers {
       await Promise.race([ready, early]);
     } finally {
       leaving.abort();
-      early.catch(() => undefined);
     }
   }
 
@@ -214,12 +220,6 @@ export class Computers {
     if (mapping.kind === "own") await chown(path, firstId, firstId);
     if (mapping.kind === "given") await chmod(path, 0o777);
     await rm(join(path, COMPUTER.hostSocket), { force: true });
-  }
-
-  async #takeUp(id: string, record: Living): Promise<void> {
-    const socketDirectory = this.#surroundings.layout.socketDirectory(id);
-    await this.#wayOut.serve(id, record.network);
-    if (!this.#ends.isWatched(id)) this.#ends.watchHost(id, socketDirectory, record.monitor);
   }
 
   /** False where it did not end in time. */
@@ -248,22 +248,26 @@ export class Computers {
   }
 
   /** After the end: nothing stays but what is recorded and the volume. */
-  async #settle(id: string, expected: boolean): Promise<void> {
+  async #settle(id: string): Promise<void> {
     const { layout, cgroups } = this.#surroundings;
     const directory = layout.computer(id);
     const record = await readRecord(directory, ComputerRecord);
     this.#ends.forget(id);
     await this.#wayOut.end(id);
     await rm(join(layout.socketDirectory(id), COMPUTER.hostSocket), { force: true });
-    const outOfMemory = !expected && ((await cgroups?.memoryKills(id)) ?? 0) > 0;
     await cgroups?.remove(id);
-    if (record !== undefined) await writeRecord(directory, { ...record, monitor: null, init: null, outOfMemory });
+    if (record !== undefined) await writeRecord(directory, { ...record, monitor: null, init: null });
   }
 
   async #living(id: string): Promise<Living | undefined> {
     const record = await readRecord(this.#surroundings.layout.computer(id), ComputerRecord);
     return record !== undefined && hasMonitor(record) && isAlive(record.monitor) ? record : undefined;
   }
+}
+
+/** Waits for all, whatever becomes of one: nothing goes on behind an error. */
+async function allDone(work: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const end of await Promise.allSettled(work)) if (end.status === "rejected") throw end.reason;
 }
 
 function hasMonitor(record: ComputerRecord): record is Living {

@@ -24,6 +24,8 @@ export interface LaunchPlan {
   readonly logDescriptor: number;
   /** Called before anything inside runs, with the process that outlives everything inside. */
   readonly onMonitor: (monitor: ProcessIdentity) => Promise<void>;
+  /** Called once everything is mounted, before anything inside runs. */
+  readonly onStaged?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -82,8 +84,8 @@ export class Launcher {
         await this.#mapOuter(monitor.pid, plan.signal);
         talk.say(LEAVE);
       }
-      const noted = plan.onMonitor(monitor);
-      await Promise.all([talk.expect("inner"), noted]);
+      await Promise.all([talk.expect("inner"), plan.onMonitor(monitor)]);
+      await plan.onStaged?.();
       if (this.#mapping.kind === "own") await writeMaps(monitor.pid, plan);
       if (this.#mapping.kind === "given") {
         talk.say(MAPPING);

@@ -52,7 +52,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     sized,
     etc: await makeEtcFiles(join(shared, "etc")),
     filters: await writeFilters(join(shared, "filters")),
-    toolchains: await findToolchains(options.userHome, options.path),
+    toolchains: await findToolchains(rootDirectory === null ? options.userHome : null, options.path),
     hostProgram: options.hostProgram,
     hostFlags: await readHostFlags(options.hostProgram),
     certificates: options.certificates,

@@ -143,7 +143,7 @@ class SandboxDriver implements RuntimeDriver {
 
   toolchain(): Promise<string> {
     const { toolchains, rootDirectory } = this.#surroundings;
-    this.#toolchain ??= digestToolchains(toolchains, rootDirectory ?? "machine");
+    this.#toolchain ??= digestToolchains(toolchains, rootDirectory);
     return this.#toolchain;
   }
 
@@ -153,12 +153,12 @@ class SandboxDriver implements RuntimeDriver {
     for (const key of await namesIn(artifacts)) await this.#artifacts.remove(key);
     await rm(builds, { recursive: true, force: true });
     await rm(root, { recursive: true, force: true });
-    await this.#surroundings.cgroups?.close();
   }
 
   /** Computers stay as they are. */
   async close(): Promise<void> {
     this.#ends.close();
     await this.#wayOut.close();
+    await this.#surroundings.cgroups?.close();
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,11 +26,11 @@ export interface Toolchains {
 
 /**
  * Finds what people keep in their homes: Rust by rustup, Python by pyenv. Only the folders of programs are taken, since the
- * ones around them hold settings and credentials.
+ * ones around them hold settings and credentials. No home: the root brings its own.
  */
-export async function findToolchains(userHome: string, path: string): Promise<Toolchains> {
-  const rust = await findRust(userHome);
-  const python = await findPython(userHome, path);
+export async function findToolchains(userHome: string | null, path: string): Promise<Toolchains> {
+  const rust = userHome === null ? NOTHING : await findRust(userHome);
+  const python = userHome === null ? NOTHING : await findPython(userHome, path);
   return {
     nodeProgram: realpathSync(process.execPath),
     npmFolder: findNpm(),
@@ -94,7 +94,7 @@ export function pathInside({ path }: Toolchains): string {
 }
 
 /** Digest over what artifacts depend on: versions of languages and the C library, and where they are. */
-export async function digestToolchains(toolchains: Toolchains, root: string): Promise<string> {
+export async function digestToolchains(toolchains: Toolchains, rootDirectory: string | null): Promise<string> {
   const PATH = [...toolchains.path, SYSTEM_PATH].join(":");
   const version = async (...words: [string, ...string[]]): Promise<string> => {
     const { ok, stdout, complaint } = await runProgram(words, { env: { PATH, ...toolchains.environment } });
@@ -105,6 +105,7 @@ export async function digestToolchains(toolchains: Toolchains, root: string): Pr
     version("rustc", "--version"),
     version("ldd", "--version"),
   ]);
+  const root = rootDirectory === null ? "machine" : `${rootDirectory} ${statSync(join(rootDirectory, "usr")).mtimeMs}`;
   const parts = [FORMAT, root, process.version, process.arch, ...toolchains.path, ...toolchains.shared, ...versions];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

@@ -24,6 +24,15 @@ export interface VolumesOptions {
 /** Folder of a builder's volume that is at COMPUTER.artifacts inside. */
 export const ARTIFACTS_FOLDER = "artifacts";
 
+/** Folders of a new volume: by their modes, and by whose they are. */
+const FOLDERS = {
+  open: ["session", "session/tmp", "tmp"],
+  plain: ["session/workspace", "session/cache", "session/logs", "session/agents", ARTIFACTS_FOLDER],
+  closed: ["session/state", "log"],
+  hosts: ["session", "session/logs", "session/agents", "session/state", "tmp"],
+  agents: ["session/tmp", "session/workspace", "session/cache", ARTIFACTS_FOLDER],
+} as const;
+
 const MOUNT_NAME = "volume";
 const LOG_TAIL = 2000;
 const JOURNAL_MB = { least: 4, most: 64, share: 64 };
@@ -57,7 +66,9 @@ export class Volumes {
 
   /** Mounts a volume on a stage and gives its path there. */
   mount(id: string, record: VolumeRecord, stage: Stage): string {
-    return record.diskMb === null ? stage.folder(this.#files(id), MOUNT_NAME) : stage.disk(this.#image(id), MOUNT_NAME);
+    if (record.diskMb === null) return stage.folder(this.#files(id), MOUNT_NAME);
+    const image = this.#image(id);
+    return stage.disk(existsSync(image) ? image : `${image}.new`, MOUNT_NAME);
   }
 
   /** What a stage of this volume needs to know of. */
@@ -65,29 +76,33 @@ export class Volumes {
     return this.#options.layout.volume(id);
   }
 
-  /** Shell command before a volume is mounted: an empty disk for a new one. */
+  /** Shell commands before a volume is mounted: an empty disk for a new one, which `complete` makes its own. */
   preparation(id: string, { diskMb }: VolumeRecord): readonly string[] {
     if (diskMb === null || existsSync(this.#image(id))) return [];
+    return [words("cp", "--sparse=always", this.#template(diskMb), `${this.#image(id)}.new`)];
+  }
+
+  /** The new disk is whole and mounted. */
+  async complete(id: string, { diskMb }: VolumeRecord): Promise<void> {
     const image = this.#image(id);
-    const draft = `${image}.new`;
-    const copy = words("cp", "--sparse=always", this.#template(diskMb), draft);
-    return [`${copy} && ${words("mv", draft, image)}`];
+    if (diskMb !== null && !existsSync(image)) await rename(`${image}.new`, image);
   }
 
   /**
    * Shell commands once it is mounted at `path`. uid 0 inside owns `/session`, whose sticky bit keeps agents from moving the
-   * host's folders away. A new computer on an old volume finds nothing but the session's files.
+   * host's folders away. The host makes what is missing of its folders, which takes it longer. A new computer on an old
+   * volume finds nothing but the session's files.
    */
   folders(path: string, record: VolumeRecord, isNew: boolean): readonly string[] {
     const { firstId } = record;
-    const agent = firstId + COMPUTER.agentUid;
-    const owned = this.#options.mapping.kind === "single" ? firstId : agent;
+    const agent = this.#options.mapping.kind === "single" ? firstId : firstId + COMPUTER.agentUid;
+    const made = (names: readonly string[]): string => names.map((name) => `${path}/${name}`).join(" ");
     const make = [
-      `mkdir -m 1777 ${path}/session ${path}/tmp`,
-      `mkdir -m 0755 ${path}/${ARTIFACTS_FOLDER}`,
-      `mkdir -m 0700 ${path}/log`,
-      `chown ${firstId}:${firstId} ${path}/session ${path}/tmp`,
-      `chown ${owned}:${owned} ${path}/${ARTIFACTS_FOLDER}`,
+      `mkdir -m 1777 ${made(FOLDERS.open)}`,
+      `mkdir -m 0755 ${made(FOLDERS.plain)}`,
+      `mkdir -m 0700 ${made(FOLDERS.closed)}`,
+      `chown ${firstId}:${firstId} ${made(FOLDERS.hosts)}`,
+      `chown ${agent}:${agent} ${made(FOLDERS.agents)}`,
     ];
     const clear = `rm -rf ${path}/root ${path}/layers; find ${path}/tmp -mindepth 1 -delete`;
     return [`if [ ! -d ${path}/log ]; then\n${make.join("\n")}\n${isNew ? `else\n${clear}\n` : ""}fi`];

@@ -1,4 +1,5 @@
 import { rename, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { COMPUTER, type Network } from "@raworc/contract";
 import type { DriverOptions } from "../driver-options.ts";
@@ -25,6 +26,19 @@ export class WayOut {
     await this.#egress.serve(id, draft, network);
     await rename(draft, this.#socket(id));
     this.#served.set(id, rules);
+  }
+
+  /** Whether some server takes connections from this computer. */
+  answers(id: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.#socket(id));
+      const end = (answered: boolean) => {
+        socket.destroy();
+        resolve(answered);
+      };
+      socket.once("connect", () => end(true));
+      socket.once("error", () => end(false));
+    });
   }
 
   async end(id: string): Promise<void> {
