@@ -1,4 +1,5 @@
-import { access, constants, mkdir, readdir, readFile, rmdir, watch, writeFile } from "node:fs/promises";
+import { watch } from "node:fs";
+import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DriverError } from "../driver.ts";
 import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup } from "./cgroups.ts";
@@ -62,28 +63,30 @@ export class CgroupV2 implements Cgroups {
   }
 
   async freeze(name: string): Promise<void> {
-    const events = join(this.#parent, name, "cgroup.events");
-    const patience = AbortSignal.timeout(FREEZE_PATIENCE_MS);
     // The kernel tells of changes of this file; watching begins before the change is asked for.
-    const changes = watch(events, { signal: patience })[Symbol.asyncIterator]();
-    let change = changes.next();
-    change.catch(() => undefined);
+    const watcher = watch(join(this.#parent, name, "cgroup.events"));
+    let change = Promise.withResolvers<boolean>();
+    watcher.on("change", () => {
+      change.resolve(true);
+      change = Promise.withResolvers<boolean>();
+    });
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), FREEZE_PATIENCE_MS);
     try {
       await this.#write(name, "cgroup.freeze", 1);
-      while (!(await this.isFrozen(name))) {
-        await change;
-        change = changes.next();
+      for (let inTime = true, next = change.promise; !(await this.isFrozen(name)); next = change.promise) {
+        if (!inTime) throw await this.#neverStill(name);
+        inTime = await Promise.race([next, late.promise]);
       }
-    } catch (error) {
-      if (!patience.aborted) throw error;
-      await this.thaw(name);
-      throw new DriverError("The computer can't be frozen: a process does not stand still", {
-        cause: error,
-        transient: true,
-      });
     } finally {
-      await changes.return?.();
+      clearTimeout(timer);
+      watcher.close();
     }
+  }
+
+  async #neverStill(name: string): Promise<DriverError> {
+    await this.thaw(name);
+    return new DriverError("The computer can't be frozen: a process does not stand still", { transient: true });
   }
 
   thaw(name: string): Promise<void> {

@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../driver.ts";
 import type { Cgroups } from "./cgroups.ts";
 import { isHalted, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
 
-const PASSES_MAX = 1000;
+const PASSES_MAX = 300;
 
 /** Lets a computer stand still: by its control group, or process by process where there is none. */
 export interface Standstill {
@@ -23,16 +23,12 @@ export function standstillBy(cgroups: Cgroups | undefined): Standstill {
 
 const bySignals: Standstill = {
   async freeze(_, init) {
-    const halted = new Set<number>();
-    // Whoever was born between two passes is met by the next.
+    // Whoever was born between two passes is met by the next; a process stands still when it next would run.
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
-      const running = treeOf(init).filter(({ pid }) => !halted.has(pid));
+      const running = treeOf(init).filter((process) => !isHalted(process));
       if (running.length === 0) return;
-      for (const process of running) {
-        signalProcess(process, "SIGSTOP");
-        halted.add(process.pid);
-      }
-      await nextTurn();
+      for (const process of running) signalProcess(process, "SIGSTOP");
+      await sleep(Math.min(pass, 20));
     }
     await bySignals.thaw("", init);
     throw new DriverError("The computer can't be frozen: its processes multiply faster than they are halted", {
