@@ -1,5 +1,5 @@
 import { existsSync, lstatSync } from "node:fs";
-import { mkdir, readlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 
@@ -55,9 +55,14 @@ const TAKEN = [
   "timezone",
 ];
 
+/** Ids of the system's own accounts, which packages name. People's are above. */
+const SYSTEM_ID_MAX = 999;
+
 export interface EtcFiles {
   /** Folder of this machine with the files that were made. */
   readonly directory: string;
+  /** Another with `passwd` and `group` as packages need them that root installs. */
+  readonly accounts: string;
   readonly made: readonly string[];
   /** Paths below `/etc` that are the machine's own. */
   readonly taken: readonly string[];
@@ -78,5 +83,19 @@ export async function makeEtcFiles(directory: string): Promise<EtcFiles> {
     if (found.isSymbolicLink()) links[name] = await readlink(path);
     else taken.push(name);
   }
-  return { directory, made: Object.keys(MADE), taken, links };
+  return { directory, accounts: await writeAccounts(`${directory}-accounts`), made: Object.keys(MADE), taken, links };
+}
+
+async function writeAccounts(directory: string): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  for (const name of ["passwd", "group"] as const) {
+    const known = new Set((MADE[name] ?? "").split("\n").map((line) => line.split(":")[0]));
+    const machine = await readFile(join("/etc", name), "utf8").catch(() => "");
+    const system = machine.split("\n").filter((line) => {
+      const [account = "", , id] = line.split(":");
+      return id !== undefined && Number(id) <= SYSTEM_ID_MAX && !known.has(account);
+    });
+    await writeFile(join(directory, name), `${MADE[name]}${system.join("\n")}\n`, { mode: 0o644 });
+  }
+  return directory;
 }

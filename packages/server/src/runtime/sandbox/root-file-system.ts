@@ -18,6 +18,7 @@ const PACKAGE_SETTINGS = [
   "apt/sources.list.d",
   "apt/trusted.gpg.d",
   "apt/keyrings",
+  "apt/preferences.d",
   "dpkg",
   "debconf.conf",
   "deluser.conf",
@@ -83,6 +84,7 @@ export function machineRoot({ stage, etc, volume }: RootOptions): RootFileSystem
 export function machineRootForRoot(options: RootOptions): RootFileSystem {
   const { stage, volume, firstId, etc, identityMount } = options;
   const made = stage.bind(etc.directory);
+  const accounts = stage.bind(etc.accounts);
   const root = `${volume}/root`;
   const draft = `${root}.new`;
   const settings = [...etc.taken, ...PACKAGE_SETTINGS.filter((name) => existsSync(join("/etc", name)))];
@@ -92,8 +94,7 @@ export function machineRootForRoot(options: RootOptions): RootFileSystem {
     words("mkdir", "-p", join(draft, "etc"), join(draft, "root"), ...EMPTY_FOLDERS.map((name) => join(draft, name))),
     `(cd /etc && ${words("cp", "-R", "--no-dereference", "--preserve=mode,links", "--parents", ...settings)} ${draft}/etc)`,
     `cp ${made}/* ${draft}/etc`,
-    `printf '_apt:x:42:65534::/nonexistent:/usr/sbin/nologin\\n' >>${draft}/etc/passwd`,
-    `printf 'adm:x:4:\\nmail:x:8:\\nshadow:x:42:\\nutmp:x:43:\\nstaff:x:50:\\n' >>${draft}/etc/group`,
+    `cp ${accounts}/* ${draft}/etc`,
     `mkdir -p ${draft}/etc/apt/apt.conf.d && printf 'APT::Sandbox::User "root";\\n' >${draft}/etc/apt/apt.conf.d/99session`,
     `ln -s /tmp ${draft}/var/tmp`,
     ...systemFolders().flatMap(({ path, to }) => (to === null ? [] : words("ln", "-s", to, join(draft, path)))),
