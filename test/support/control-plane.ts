@@ -6,6 +6,8 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fas
 import { type Identity, openIdentity } from "../../packages/server/src/access/identity.ts";
 import type { DatabaseAddress } from "../../packages/server/src/config.ts";
 import { CallAudit } from "../../packages/server/src/http/call-audit.ts";
+import { Idempotency } from "../../packages/server/src/http/idempotency.ts";
+import { RequestRates } from "../../packages/server/src/http/request-rates.ts";
 import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
 import { Builds } from "../../packages/server/src/operator/builds.ts";
@@ -19,6 +21,8 @@ import { Wakeups } from "../../packages/server/src/operator/wakeups.ts";
 import { WarmPool } from "../../packages/server/src/operator/warm-pool.ts";
 import { DriverError, type RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import { loadKeys } from "../../packages/server/src/security/keys.ts";
+import { RequestSeal } from "../../packages/server/src/security/request-seal.ts";
+import { isListedServer } from "../../packages/server/src/store/servers.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { createLog } from "../../packages/server/src/telemetry/log.ts";
 
@@ -62,6 +66,8 @@ export interface ControlPlaneOptions {
   readonly directory?: string;
   /** SQLite in the directory unless told. */
   readonly database?: DatabaseAddress;
+  readonly serverId?: string;
+  readonly rateLimit?: number;
 }
 
 export async function openControlPlane(given: ControlPlaneOptions = {}): Promise<ControlPlane> {
@@ -104,6 +110,13 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   });
   const app = createHttpServer({
     log,
+    idempotency: new Idempotency({
+      store: plainStore,
+      seal: new RequestSeal(keys.signing),
+      serverId: () => given.serverId ?? "this",
+      isAlive: (id) => isListedServer(store.read, id),
+    }),
+    rates: given.rateLimit === undefined ? undefined : new RequestRates(given.rateLimit),
     authenticate: (token) => access.authenticate(token),
     watch: (caller, mayGoOn, end) => access.watch(caller, mayGoOn, end),
     audit: new CallAudit(audit, identity.refusals),

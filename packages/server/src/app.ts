@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
@@ -7,6 +8,8 @@ import { openIdentity } from "./access/identity.ts";
 import { type Config, isLoopback, refuseDefaultPasswords } from "./config.ts";
 import { CallAudit } from "./http/call-audit.ts";
 import { checkHostNames } from "./http/host-names.ts";
+import { Idempotency } from "./http/idempotency.ts";
+import { RequestRates } from "./http/request-rates.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
@@ -26,6 +29,8 @@ import { ensureHostProgram } from "./runtime/host-program.ts";
 import { openDriver } from "./runtime/open-driver.ts";
 import { secretsOfSpace } from "./secrets/space-secrets.ts";
 import { loadKeys } from "./security/keys.ts";
+import { RequestSeal } from "./security/request-seal.ts";
+import { isListedServer } from "./store/servers.ts";
 import { listLiveSessionIds, listLiveSessionIdsOfSpace } from "./store/sessions.ts";
 import { ensureInstance } from "./store/settings.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -161,8 +166,20 @@ async function compose(
   const operator = new Operator({ sessions, messages, builds, idle, pool, log });
   closers.push(() => operator.close());
 
+  const serverId = randomUUIDv7();
+  const idempotency = new Idempotency({
+    store: plainStore,
+    seal: new RequestSeal(keys.signing),
+    serverId: () => serverId,
+    isAlive: (id) => isListedServer(store.read, id),
+  });
+  const stopSweeping = idempotency.keepSwept(log);
+  closers.push(async () => stopSweeping());
+
   const http = createHttpServer({
     log,
+    idempotency,
+    rates: config.rateLimit === 0 ? undefined : new RequestRates(config.rateLimit),
     authenticate: (token) => access.authenticate(token),
     watch: (caller, mayGoOn, end) => access.watch(caller, mayGoOn, end),
     audit: new CallAudit(audit, identity.refusals),

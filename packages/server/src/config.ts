@@ -44,6 +44,8 @@ export interface Config {
   /** Addresses and networks of proxies whose forwarded addresses count. */
   readonly trustedProxies: readonly string[];
   readonly allowLocalSources: boolean;
+  /** Requests of one principal in a minute, to this server; 0 is as many as come. */
+  readonly rateLimit: number;
   /** Checks each answer against the contract; for development. */
   readonly checkAnswers: boolean;
   /** Where the process ends itself once; for tests. */
@@ -69,6 +71,8 @@ const ENGINE_SOCKET = "/var/run/docker.sock";
 const SESSION_IMAGE = "raworc_session:dev";
 const SECRET_BYTES_MIN = 32;
 const PASSWORD_MAX = 1024;
+/** What a few busy clients need; a loop that has gone wild does not take the server from all others. */
+const RATE_LIMIT = 120_000;
 
 /** Values that are never shown, not even when they are wrong. */
 const SECRET_NAMES: ReadonlySet<string> = new Set([
@@ -177,6 +181,11 @@ const Variables = z.object({
     "is no list of addresses. Set addresses or networks with commas between: 10.0.0.5, 10.1.0.0/16",
   ).default([]),
   RAWORC_ALLOW_LOCAL_SOURCES: toggle.default(false),
+  RAWORC_RATE_LIMIT: z
+    .string()
+    .regex(/^\d{1,9}$/, "is no number of requests. Set a whole number for each minute, or 0 for no limit")
+    .transform(Number)
+    .default(RATE_LIMIT),
   RAWORC_CHECK_ANSWERS: toggle.default(false),
   RAWORC_ENABLE_FAULTS: toggle.default(false),
   RAWORC_FAULT: z
@@ -258,6 +267,7 @@ function toConfig(variables: z.output<typeof Variables>, handedOn: HandedOn): Co
     allowedHosts: variables.RAWORC_ALLOWED_HOSTS.map((name) => name.toLowerCase()),
     trustedProxies: variables.RAWORC_TRUSTED_PROXIES,
     allowLocalSources: variables.RAWORC_ALLOW_LOCAL_SOURCES,
+    rateLimit: variables.RAWORC_RATE_LIMIT,
     checkAnswers: variables.RAWORC_CHECK_ANSWERS,
     fault: variables.RAWORC_FAULT,
     handedOn,

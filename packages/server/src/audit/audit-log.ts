@@ -16,6 +16,7 @@ import type { Store, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import type { AuditAnchor } from "./audit-anchor.ts";
 import { type AuditEntry, boundedText, detailsText, systemEntry } from "./audit-entry.ts";
+import type { ChangeCompanion } from "./change-companion.ts";
 import { anchorProblem } from "./verify-audit.ts";
 
 export interface AuditLogOptions {
@@ -86,9 +87,14 @@ export class AuditLog {
     this.#anchorTimer ??= setTimeout(() => this.#writeAnchor(), ANCHOR_DELAY).unref();
   }
 
-  /** Writes an entry in a transaction of its own; it is there when this resolves. */
-  write(entry: AuditEntry): Promise<void> {
-    return this.#inTransaction((transaction) => this.append(transaction, entry));
+  /** Writes an entry in a transaction of its own, with its companion; it is there when this resolves. */
+  async write(entry: AuditEntry, companion?: ChangeCompanion): Promise<void> {
+    await this.#inTransaction(async (transaction) => {
+      await companion?.before(transaction);
+      await companion?.after(transaction);
+      return this.append(transaction, entry);
+    });
+    companion?.committed(false);
   }
 
   /**

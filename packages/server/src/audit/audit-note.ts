@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { AuditOutcome } from "@raworc/contract";
 import type { AuditEntry } from "./audit-entry.ts";
+import type { ChangeCompanion } from "./change-companion.ts";
 
 /** What becomes an audit event of one call. Whoever handles the call may say more until it is written. */
 export class AuditNote {
@@ -14,6 +15,8 @@ export class AuditNote {
   readonly address: string;
   /** Whether there is a committed event that says that the call was allowed. */
   written = false;
+  /** What is written with the event, in its transaction. */
+  companion: ChangeCompanion | undefined;
   /** The call was refused for want of a right, however that looks to the caller. */
   refused = false;
 

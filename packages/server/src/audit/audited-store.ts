@@ -15,11 +15,15 @@ export function auditedStore(store: Store, audit: AuditLog): Store {
       // Asked for here, since the work runs in the context of whoever has started the queue.
       const note = noteToWrite();
       if (note === undefined) return store.write(work);
+      const { companion } = note;
       const { result, head } = await store.write(async (transaction) => {
+        await companion?.before(transaction);
         const done = await withNote(note, () => work(transaction));
+        await companion?.after(transaction);
         return { result: done, head: await audit.append(transaction, note.toEntry("allowed")) };
       });
       note.written = true;
+      companion?.committed(true);
       audit.committed(head);
       return result;
     },

@@ -63,7 +63,7 @@ export class CallAudit {
   /** The event of a call that is allowed is there when this resolves. Repeatable. */
   async allowed(note: AuditNote): Promise<void> {
     if (note.written) return;
-    await this.#log.write(note.toEntry("allowed"));
+    await this.#log.write(note.toEntry("allowed"), note.companion);
     note.written = true;
   }
 

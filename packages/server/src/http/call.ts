@@ -47,6 +47,12 @@ export interface Call<N extends RouteName> extends Asked<N> {
   readonly audited: () => Promise<void>;
   /** Throws `precondition_failed` unless the object is what If-Match names; to be asked in the transaction that changes it. */
   readonly ifMatch: (basis: unknown) => void;
+  /**
+   * Tells in the transaction of the change what the answer is, and gives it back: a request that is repeated under its
+   * Idempotency-Key gets that even when the server dies before it can answer. Not final is what is answered only if nobody
+   * can go on with the call any more.
+   */
+  readonly foresee: <T>(answer: T, isFinal?: boolean) => T;
 }
 
 /** A call on a route that asks for a token, and by whom. */

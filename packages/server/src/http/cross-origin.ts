@@ -7,7 +7,7 @@ export interface CrossOriginOptions {
 
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS = "authorization, content-type, idempotency-key, if-match, last-event-id, prefer, x-request-id";
-const ANSWER_HEADERS = "etag, link, location, retry-after, x-request-id";
+const ANSWER_HEADERS = "etag, idempotency-replayed, link, location, preference-applied, retry-after, x-request-id";
 const MAX_AGE_SECONDS = "600";
 
 /** Lets pages of the configured origins call. Cookies play no part: tokens are sent by hand. */

@@ -19,6 +19,9 @@ import {
 } from "./call.ts";
 import { auditedAs, describeTarget, noteOf } from "./call-audit.ts";
 import { checkIfMatch, etagOfText } from "./etag.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
+import { answerOnce, type KeyedStanding, keptHeaders } from "./keyed-call.ts";
+import type { KeyedRequest } from "./keyed-request.ts";
 import { validationError } from "./problems.ts";
 import { requestSignal, type WatchCaller } from "./request-signal.ts";
 
@@ -28,6 +31,11 @@ export interface RouteOptions<N extends GuardedRouteName, Location extends Targe
    * so that it looks like what may not be seen.
    */
   readonly locate: (asked: Asked<N>, caller: Caller) => Location | undefined | Promise<Location | undefined>;
+  /**
+   * Goes on with a call that is repeated under its Idempotency-Key, whose change is there and whose end was lost with its
+   * server. It gets what was foreseen as the answer, and must not change anything again.
+   */
+  readonly goOn?: (call: GuardedCall<N, Location>, foreseen: unknown) => Promise<Answer<N>> | Answer<N>;
 }
 
 /** `locate` of calls about nothing in a space. */
@@ -45,8 +53,10 @@ export function route<N extends GuardedRouteName, Location extends Target>(
   options: RouteOptions<N, Location>,
   handler: (call: GuardedCall<N, Location>) => Promise<Answer<N>> | Answer<N>,
 ): void {
-  const { access } = definitionOf(name);
+  const definition = definitionOf(name);
+  const { access } = definition;
   if (typeof access === "string") throw new Error(`${name} needs no right; register it with openRoute`);
+  const isKeyed = definition.method === "POST";
   register(app, name, async (call, standing) => {
     const caller = callerOf(call.request);
     const located = await options.locate(call, caller);
@@ -55,7 +65,15 @@ export function route<N extends GuardedRouteName, Location extends Target>(
     const ask = asking(caller, call.note);
     ask(access.verb, access.resource, located);
     standing.mayGoOn = (principal) => allows(principal, access.verb, access.resource, located);
-    return handler(Object.assign(call, caller, { authorize: ask, located }) as unknown as GuardedCall<N, Location>);
+    const guarded = Object.assign(call, caller, { authorize: ask, located }) as unknown as GuardedCall<N, Location>;
+    const key = isKeyed ? idempotencyKeyOf(call.request.headers["idempotency-key"]) : undefined;
+    const { idempotency } = app.api;
+    if (key === undefined || idempotency === undefined) return handler(guarded);
+    const asked = { key, principalId: caller.principal.id, route: name, status: definition.status };
+    return answerOnce(idempotency, asked, guarded, standing, {
+      handle: () => handler(guarded),
+      goOn: options.goOn && ((foreseen) => options.goOn?.(guarded, foreseen)),
+    });
   });
 }
 
@@ -100,8 +118,9 @@ function callerOf(request: FastifyRequest): Caller {
 const PUBLIC_BODY_MAX = 64 * 1024;
 const NOTHING = z.strictObject({});
 
-/** What a call that lasts goes on by. */
-interface Standing {
+/** What is known of a call beside what it asks. */
+interface Standing extends KeyedStanding {
+  /** What a call that lasts goes on by. */
   mayGoOn: (principal: Principal) => boolean;
 }
 
@@ -115,6 +134,7 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N
   const authenticate = async (request: FastifyRequest): Promise<void> => {
     try {
       request.caller = await app.api.authenticate(bearerToken(request.headers.authorization));
+      app.api.rates?.take(request.caller.principal.id);
     } catch (error) {
       if (isRaworcError(error, "unauthenticated")) {
         await app.api.audit?.unauthenticated(noteOf(words, request));
@@ -131,14 +151,16 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N
       const { audit } = app.api;
       reply.code(definition.status);
       const note = noteOf(words, request);
-      const standing: Standing = { mayGoOn: () => true };
+      const standing: Standing = { mayGoOn: () => true, keyed: undefined };
       const work = () => run(readCall<N>(app, definition, request, reply, note, standing), standing);
       try {
         const answer = await (isChange && audit !== undefined ? audit.change(note, async () => work()) : work());
-        if (answer === SENT) return reply;
-        return sendAnswer(app, name, reply, answer);
+        if (answer !== SENT) return await sendAnswer(app, name, reply, answer, standing.keyed);
+        await standing.keyed?.sent().catch((error: unknown) => logUnkept(request, error));
+        return reply;
       } catch (error) {
         if (definition.access !== "public") await audit?.failed(note, error, isChange);
+        await standing.keyed?.failed(error).catch((failure: unknown) => logUnkept(request, failure));
         throw error;
       }
     },
@@ -169,6 +191,10 @@ function readCall<N extends RouteName>(
     note,
     audited: async () => app.api.audit?.allowed(note),
     ifMatch: (basis: unknown) => checkIfMatch(request.headers["if-match"], basis),
+    foresee: <T>(answer: T, isFinal = true): T => {
+      standing.keyed?.foresee(answer, isFinal);
+      return answer;
+    },
     get signal() {
       signal ??= requestSignal(reply.raw, app.api.closing, watcherOf(app, request, standing));
       return signal;
@@ -190,13 +216,28 @@ function parsePart(schema: z.ZodType | undefined, input: unknown, origin: "query
   return result.data;
 }
 
-function sendAnswer(app: FastifyInstance, name: RouteName, reply: FastifyReply, answer: unknown): FastifyReply {
-  if (answer === undefined) return reply.send();
-  const text = JSON.stringify(answer);
-  if (app.api.checkAnswers) checkAnswer(name, definitionOf(name), text);
+async function sendAnswer(
+  app: FastifyInstance,
+  name: RouteName,
+  reply: FastifyReply,
+  answer: unknown,
+  keyed: KeyedRequest | undefined,
+): Promise<FastifyReply> {
+  const text = answer === undefined ? undefined : JSON.stringify(answer);
+  if (app.api.checkAnswers && text !== undefined) checkAnswer(name, definitionOf(name), text);
+  if (keyed !== undefined) {
+    const kept = { status: reply.statusCode, headers: keptHeaders(reply), body: text ?? null };
+    await keyed.kept(kept).catch((error: unknown) => logUnkept(reply.request, error));
+  }
+  if (text === undefined) return reply.send();
   // A handler has set another one where an answer says more than the object does.
   if (!Array.isArray(answer) && !reply.hasHeader("etag")) reply.header("etag", etagOfText(text));
   return reply.type("application/json; charset=utf-8").send(text);
+}
+
+/** The answer stands all the same: whoever repeats the request is told what can be told. */
+function logUnkept(request: FastifyRequest, error: unknown): void {
+  request.log.warn({ err: error }, "the answer to an idempotency key was not kept");
 }
 
 /** Throws when an answer is not what the contract says, or has fields that the contract does not name. */

@@ -17,9 +17,11 @@ import type { CallAudit } from "./call-audit.ts";
 import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
 import type { Guard, RegisteredRoute } from "./guard.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { Idempotency } from "./idempotency.ts";
 import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
 import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
+import type { RequestRates } from "./request-rates.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -46,6 +48,10 @@ export interface HttpServerOptions {
   /** Addresses and networks of proxies whose forwarded addresses count. */
   readonly trustedProxies?: readonly string[];
   readonly crossOrigin?: CrossOriginOptions;
+  /** Gives repeated requests their first answer; left out, Idempotency-Key is ignored. */
+  readonly idempotency?: Idempotency;
+  /** Bounds the requests of each principal; left out, nothing does. */
+  readonly rates?: RequestRates | undefined;
 }
 
 /** What the routes of one server share. */
@@ -54,6 +60,8 @@ export interface Api {
   readonly watch: Authenticator["watch"] | undefined;
   readonly audit: CallAudit | undefined;
   readonly checkAnswers: boolean;
+  readonly idempotency: Idempotency | undefined;
+  readonly rates: RequestRates | undefined;
   readonly heartbeat: Heartbeat;
   /** Aborted when the server begins to stop: streams end by it. */
   readonly closing: AbortSignal;
@@ -139,6 +147,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     watch: options.watch,
     audit: options.audit,
     checkAnswers: options.checkAnswers ?? false,
+    idempotency: options.idempotency,
+    rates: options.rates,
     heartbeat,
     closing: closing.signal,
     routes: registered,

@@ -1,3 +1,4 @@
+import { isRaworcError } from "@raworc/contract";
 import type { Logger } from "pino";
 import type { RuntimeDriver } from "../runtime/driver.ts";
 import { deletePoolComputer } from "../store/pool-computers.ts";
@@ -23,6 +24,8 @@ export interface SessionOpenerOptions {
   readonly environmentOf: EnvironmentOf;
 }
 
+type OnRecord = (session: StoredSession) => void;
+
 /** Opens sessions: with a computer from the pool where one fits, else by asking the operator for a new one. */
 export class SessionOpener {
   readonly #options: SessionOpenerOptions;
@@ -31,20 +34,37 @@ export class SessionOpener {
     this.#options = options;
   }
 
-  /** Gives the session as it is recorded: `idle` with a computer of the pool, else `init`. */
-  async open(draft: SessionDraft, requester: Requester, signal: AbortSignal): Promise<StoredSession> {
-    return (await this.#openWarm(draft, requester, signal)) ?? this.#openCold(draft, requester);
+  /**
+   * Gives the session as it is recorded: `idle` with a computer of the pool, else `init`. `onRecord` hears of it in the
+   * transaction that records it.
+   */
+  async open(
+    draft: SessionDraft,
+    requester: Requester,
+    signal: AbortSignal,
+    onRecord: OnRecord = () => undefined,
+  ): Promise<StoredSession> {
+    return (
+      (await this.#openWarm(draft, requester, signal, onRecord)) ?? (await this.#openCold(draft, requester, onRecord))
+    );
   }
 
-  async #openCold(draft: SessionDraft, requester: Requester): Promise<StoredSession> {
-    const session = await this.#options.sessionLog.write((transaction, append) =>
-      createSession(transaction, append, draft, requester),
-    );
+  async #openCold(draft: SessionDraft, requester: Requester, onRecord: OnRecord): Promise<StoredSession> {
+    const session = await this.#options.sessionLog.write(async (transaction, append) => {
+      const created = await createSession(transaction, append, draft, requester);
+      onRecord(created);
+      return created;
+    });
     this.#options.sessions.wake(session.id);
     return session;
   }
 
-  async #openWarm(draft: SessionDraft, requester: Requester, signal: AbortSignal): Promise<StoredSession | undefined> {
+  async #openWarm(
+    draft: SessionDraft,
+    requester: Requester,
+    signal: AbortSignal,
+    onRecord: OnRecord,
+  ): Promise<StoredSession | undefined> {
     const { faults, log, pool, sessions } = this.#options;
     const { build, space } = draft;
     const shape = fixedShape(sessionComputer({ id: "", ...draft }, space, build));
@@ -52,7 +72,7 @@ export class SessionOpener {
     if (computer === undefined) return undefined;
     try {
       await faults.around("pool_claim", () => this.#claim(computer, draft, signal));
-      const session = await faults.around("pool_session", () => this.#record(computer, draft, requester));
+      const session = await faults.around("pool_session", () => this.#record(computer, draft, requester, onRecord));
       sessions.adopt(session.id, computer.connection);
       pool.settle(space.id, session.id);
       return session;
@@ -63,6 +83,8 @@ export class SessionOpener {
         .discard(computer.id)
         .catch((failure: unknown) => log.warn({ err: failure, computer: computer.id }, "it could not be removed"))
         .finally(() => pool.wake(space.id));
+      // A refusal of the session itself would be the same without the pool.
+      if (isRaworcError(error) && error.status < 500) throw error;
       return undefined;
     }
   }
@@ -76,7 +98,12 @@ export class SessionOpener {
     await connection.claim(await hostClaim(subject, build, environmentOf), signal);
   }
 
-  #record(computer: WarmComputer, draft: SessionDraft, requester: Requester): Promise<StoredSession> {
+  #record(
+    computer: WarmComputer,
+    draft: SessionDraft,
+    requester: Requester,
+    onRecord: OnRecord,
+  ): Promise<StoredSession> {
     return this.#options.sessionLog.write(async (transaction, append) => {
       if (!(await deletePoolComputer(transaction, computer.id)))
         throw new Error("The computer is no longer the pool's");
@@ -89,7 +116,9 @@ export class SessionOpener {
         started_at: now(),
       });
       await append(id, [{ type: "session.state", data: { state: "idle" } }]);
-      return getSession(transaction, id);
+      const recorded = await getSession(transaction, id);
+      onRecord(recorded);
+      return recorded;
     });
   }
 }

@@ -6,6 +6,7 @@ import * as accessSecretsAudit from "./migrations/0002-access-secrets-audit.ts";
 import * as sessionLife from "./migrations/0003-session-life.ts";
 import * as servers from "./migrations/0004-servers.ts";
 import * as listIndexes from "./migrations/0005-list-indexes.ts";
+import * as idempotencyQuotas from "./migrations/0006-idempotency-quotas.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -14,6 +15,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0003-session-life": sessionLife,
   "0004-servers": servers,
   "0005-list-indexes": listIndexes,
+  "0006-idempotency-quotas": idempotencyQuotas,
 };
 
 const LOCK_WAIT_S = 120;

@@ -27,6 +27,8 @@ export interface Database {
   readonly messages: MessageRow;
   readonly events: EventRow;
   readonly pool_computers: PoolComputerRow;
+  readonly idempotency_keys: IdempotencyKeyRow;
+  readonly message_times: MessageTimeRow;
 }
 
 export interface SettingRow {
@@ -283,4 +285,27 @@ export interface EventRow {
   type: string;
   created_at: string;
   data: string;
+}
+
+/** What was answered to a request that may be repeated. Who asked what is in the id, which tells neither. */
+export interface IdempotencyKeyRow {
+  id: string;
+  /** Keyed hash of what was asked. */
+  fingerprint: string;
+  /** The server that handles the first request; empty when none does any more. */
+  server_id: string;
+  /** 1 when the answer is the one that was given; 0 while it is what is given if all goes well. */
+  is_settled: number;
+  status: number | null;
+  /** JSON: names and values. */
+  headers: string | null;
+  body: string | null;
+  created_at: string;
+}
+
+/** When a space with a quota for it has taken messages. */
+export interface MessageTimeRow {
+  space_id: string;
+  created_at: string;
+  message_id: string;
 }

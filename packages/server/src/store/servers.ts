@@ -43,6 +43,12 @@ export async function listServers(reader: Reader): Promise<StoredServer[]> {
   return rows.map(({ now, ...row }) => ({ ...row, age: Number(now) - row.heartbeat_at }));
 }
 
+/** Whether a server is on the list: others count on its work. */
+export async function isListedServer(reader: Reader, id: string): Promise<boolean> {
+  const row = await reader.selectFrom("servers").select("id").where("id", "=", id).executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Takes a server off the list, and with that frees its leases; with a heartbeat only if that is still its last. */
 export async function deleteServer(transaction: Transaction, id: string, heartbeatAt?: number): Promise<void> {
   let gone = transaction.deleteFrom("servers").where("id", "=", id);

@@ -50,16 +50,15 @@ export function accountRoutes(app: FastifyInstance, collaborators: Collaborators
   );
 
   const toCreate = ({ body }: { body: { user: string } }) => ({ space: null, name: body.user, isNew: true });
-  route(app, "service-accounts.create", { locate: toCreate }, async ({ body }) => {
+  route(app, "service-accounts.create", { locate: toCreate }, async ({ body, foresee }) => {
     const { active, description, pass, user } = body;
     const passwordHash = await passwords.hash(pass);
-    const account = await access.change(async (transaction) => {
+    return access.change(async (transaction) => {
       if ((await findAccount(transaction, user)) !== undefined) {
         throw new RaworcError("name_taken", `There is an account named ${user} already; choose another name.`);
       }
-      return insertAccount(transaction, { user, passwordHash, description, active });
+      return foresee(presentAccount(await insertAccount(transaction, { user, passwordHash, description, active })));
     });
-    return presentAccount(account);
   });
 
   route(app, "service-accounts.get", { locate }, ({ located }) => presentAccount(located.account));

@@ -1,5 +1,5 @@
 import { RaworcError } from "@raworc/contract";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { hiddenError } from "../../domain/access.ts";
 import { listScope } from "../../domain/access-scope.ts";
 import { parseSource } from "../../domain/source.ts";
@@ -10,7 +10,8 @@ import { deleteAgent, findAgent, insertAgent, listAgents, type StoredAgent, upda
 import type { StoredBuild } from "../../store/builds.ts";
 import { lockRow } from "../../store/locks.ts";
 import type { StoredSpace } from "../../store/spaces.ts";
-import type { Transaction } from "../../store/store.ts";
+import type { Reader, Transaction } from "../../store/store.ts";
+import type { Call } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
@@ -25,21 +26,23 @@ export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, s
   /** Changes agents and asks for the build that follows from it, in one transaction; gives the agent as it then is. */
   const change = async (
     space: StoredSpace,
-    reply: FastifyReply,
+    { foresee, reply }: Pick<Call<"agents.create">, "foresee" | "reply">,
     work: (transaction: Transaction) => Promise<StoredAgent | undefined>,
   ) => {
-    const { agent, build } = await store.write(async (transaction) => ({
-      agent: await work(transaction),
-      build: await requestAutoBuild(transaction, space),
-    }));
+    const changed = await store.write(async (transaction) => {
+      const agent = await work(transaction);
+      const build = await requestAutoBuild(transaction, space);
+      if (agent === undefined) return undefined;
+      return { agent, answer: foresee(await present(transaction, agent, space, build)) };
+    });
     builds.wake(space.id);
-    if (agent === undefined) return undefined;
-    reply.header("etag", etagOf(agent));
-    return present(agent, space, build);
+    if (changed === undefined) return undefined;
+    reply.header("etag", etagOf(changed.agent));
+    return changed.answer;
   };
 
-  const present = async (agent: StoredAgent, space: StoredSpace, build?: StoredBuild) => ({
-    ...presentAgent(agent, space.name, await readSpaceBuilds(store.read, space.id)),
+  const present = async (reader: Reader, agent: StoredAgent, space: StoredSpace, build?: StoredBuild) => ({
+    ...presentAgent(agent, space.name, await readSpaceBuilds(reader, space.id)),
     ...(build === undefined ? {} : { build_id: build.id }),
   });
 
@@ -63,9 +66,11 @@ export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, s
 
   const toCreate = ({ params, body }: { params: { space: string }; body: { name: string } }) =>
     locateInSpace(store.read, params.space, body.name);
-  route(app, "agents.create", { locate: toCreate }, async ({ body, located: { space }, principal, reply }) => {
+  route(app, "agents.create", { locate: toCreate }, async (call) => {
+    const { body, principal } = call;
+    const { space } = call.located;
     parseSource(body.source_repo, { allowLocalSources });
-    const agent = await change(space, reply, async (transaction) => {
+    const agent = await change(space, call, async (transaction) => {
       if ((await findAgent(transaction, space.id, body.name)) !== undefined) {
         const detail = `The space ${space.name} has an agent named ${body.name} already; change it with PUT.`;
         throw new RaworcError("name_taken", detail);
@@ -78,40 +83,44 @@ export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, s
 
   route(app, "agents.get", { locate: byName }, ({ located: { agent, space }, reply }) => {
     reply.header("etag", etagOf(agent));
-    return present(agent, space);
+    return present(store.read, agent, space);
   });
 
-  route(app, "agents.update", { locate: byName }, async ({ body, ifMatch, located, reply }) => {
+  route(app, "agents.update", { locate: byName }, async (call) => {
+    const { body, ifMatch, located } = call;
     if (body.source_repo !== undefined) parseSource(body.source_repo, { allowLocalSources });
-    const agent = await change(located.space, reply, async (transaction) => {
+    const agent = await change(located.space, call, async (transaction) => {
       ifMatch(await currently(transaction, located.agent));
       return updateAgent(transaction, located.agent.id, body);
     });
-    return agent ?? present(located.agent, located.space);
+    return agent ?? present(store.read, located.agent, located.space);
   });
 
-  route(app, "agents.delete", { locate: byName }, async ({ ifMatch, located: { agent, space }, reply }) => {
-    await change(space, reply, async (transaction) => {
-      ifMatch(await currently(transaction, agent));
+  route(app, "agents.delete", { locate: byName }, async (call) => {
+    const { agent, space } = call.located;
+    await change(space, call, async (transaction) => {
+      call.ifMatch(await currently(transaction, agent));
       await deleteAgent(transaction, agent.id);
       return undefined;
     });
     return undefined;
   });
 
-  route(app, "agents.deploy", { locate: byName }, async ({ located: { agent, space } }) => {
+  route(app, "agents.deploy", { locate: byName }, async ({ foresee, located: { agent, space } }) => {
     const build = await store.write(async (transaction) => {
       if (agent.stopped) await updateAgent(transaction, agent.id, { stopped: false });
-      return requestBuild(transaction, space.id, { forceRebuild: false, gather: false });
+      const requested = await requestBuild(transaction, space.id, { forceRebuild: false, gather: false });
+      return foresee(presentBuild(requested, space.name));
     });
     builds.wake(space.id);
-    return presentBuild(build, space.name);
+    return build;
   });
 
-  route(app, "agents.stop", { locate: byName }, async ({ located, reply }) => {
-    const agent = await change(located.space, reply, (transaction) =>
+  route(app, "agents.stop", { locate: byName }, async (call) => {
+    const { located } = call;
+    const agent = await change(located.space, call, (transaction) =>
       updateAgent(transaction, located.agent.id, { stopped: true }),
     );
-    return agent ?? present(located.agent, located.space);
+    return agent ?? present(store.read, located.agent, located.space);
   });
 }

@@ -18,12 +18,13 @@ export function buildRoutes(app: FastifyInstance, { builds, store, wakeups }: Co
   const byId = ({ params }: { params: { space: string; build_id: string } }) =>
     locateBuild(store.read, params.space, params.build_id);
 
-  route(app, "builds.create", { locate: inSpace }, async ({ body, located: { space } }) => {
-    const build = await store.write((transaction) =>
-      requestBuild(transaction, space.id, { forceRebuild: body.force_rebuild, gather: false }),
-    );
+  route(app, "builds.create", { locate: inSpace }, async ({ body, foresee, located: { space } }) => {
+    const build = await store.write(async (transaction) => {
+      const requested = await requestBuild(transaction, space.id, { forceRebuild: body.force_rebuild, gather: false });
+      return foresee(presentBuild(requested, space.name));
+    });
     builds.wake(space.id);
-    return presentBuild(build, space.name);
+    return build;
   });
 
   route(app, "builds.list", { locate: inSpace }, async ({ located: { space }, query, request, reply }) => {
@@ -41,7 +42,7 @@ export function buildRoutes(app: FastifyInstance, { builds, store, wakeups }: Co
 
   route(app, "builds.get", { locate: byId }, async ({ located: { build, space } }) => presentBuild(build, space.name));
 
-  route(app, "builds.cancel", { locate: byId }, async ({ located: { build, space }, principal }) => {
+  route(app, "builds.cancel", { locate: byId }, async ({ foresee, located: { build, space }, principal }) => {
     if (build.status !== "pending" && build.status !== "building") {
       throw new RaworcError("wrong_state", `The build is ${build.status} already.`);
     }
@@ -50,9 +51,11 @@ export function buildRoutes(app: FastifyInstance, { builds, store, wakeups }: Co
       build.status === "pending"
         ? { status: "cancelled" as const, cancel_requested: true, completed_at: now(), error }
         : { cancel_requested: true, error };
-    const cancelled = await store.write((transaction) => updateBuild(transaction, build.id, change));
+    const cancelled = await store.write(async (transaction) =>
+      foresee(presentBuild(await updateBuild(transaction, build.id, change), space.name)),
+    );
     builds.interrupt(space.id);
-    return presentBuild(cancelled, space.name);
+    return cancelled;
   });
 
   route(app, "builds.logs", { locate: byId }, async ({ located: { build }, query, request, reply, signal }) => {

@@ -1,12 +1,13 @@
-import { CONTENT_MAX_BYTES, RaworcError } from "@raworc/contract";
+import { CONTENT_MAX_BYTES, Message, RaworcError } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
 import { waitForReply } from "../../operator/message-waits.ts";
 import { createMessage } from "../../operator/session-requests.ts";
 import { countMessages, listMessages, presentMessage } from "../../store/messages.ts";
 import { getSession } from "../../store/sessions.ts";
+import type { GuardedCall } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { route } from "../route.ts";
-import { locateSession } from "./locations.ts";
+import { locateSession, type SessionLocation } from "./locations.ts";
 
 export function messageRoutes(app: FastifyInstance, { messages, sessionLog, store }: Collaborators): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
@@ -22,7 +23,19 @@ export function messageRoutes(app: FastifyInstance, { messages, sessionLog, stor
     count: await countMessages(store.read, session.id),
   }));
 
-  route(app, "messages.create", { locate: live }, async ({ body, signal, located: { session } }) => {
+  /** A repeated request finds the message there and waits for its reply like the first. */
+  const goOn = async (
+    { body, located, signal }: GuardedCall<"messages.create", SessionLocation>,
+    foreseen: unknown,
+  ) => {
+    const message = Message.parse(foreseen);
+    if (body.wait !== "reply") return message;
+    return waitForReply(store, sessionLog, located.session.id, message.id, 0, signal);
+  };
+
+  route(app, "messages.create", { locate: live, goOn }, async (call) => {
+    const { body, foresee, signal } = call;
+    const { session } = call.located;
     if (body.role !== "user") {
       throw new RaworcError("forbidden", `Messages of the role ${body.role} are written by the system; use user.`);
     }
@@ -35,7 +48,8 @@ export function messageRoutes(app: FastifyInstance, { messages, sessionLog, stor
     const { message, before } = await sessionLog.write(async (transaction, append) => {
       const current = await getSession(transaction, session.id);
       if (current.state === "deleted") throw new RaworcError("not_found", "The session was deleted.");
-      return { message: await createMessage(transaction, append, current, body), before: current.last_event_id };
+      const created = await createMessage(transaction, append, current, body);
+      return { message: foresee(created, body.wait === undefined), before: current.last_event_id };
     });
     messages.wake(session.id);
     if (body.wait !== "reply") return message;

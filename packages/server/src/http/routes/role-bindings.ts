@@ -58,10 +58,12 @@ export function roleBindingRoutes(app: FastifyInstance, { access, store }: Colla
     }
     return { space, name: body.role_name, isNew: true };
   };
-  route(app, "role-bindings.create", { locate: toCreate }, async ({ body, located: { space }, note, principal }) => {
+  route(app, "role-bindings.create", { locate: toCreate }, async (call) => {
+    const { body, foresee, note, principal } = call;
+    const { space } = call.located;
     note.details = { role_name: body.role_name, principal: body.principal, space: body.space };
     const spaceId = space?.id ?? null;
-    const binding = await access.change(async (transaction) => {
+    return access.change(async (transaction) => {
       const role = await findVisibleRole(transaction, principal, body.role_name);
       const account = await findVisibleAccount(transaction, principal, body.principal);
       if (role === undefined || account === undefined) {
@@ -78,10 +80,10 @@ export function roleBindingRoutes(app: FastifyInstance, { access, store }: Colla
       if (await isBound(transaction, wanted)) {
         throw new RaworcError("conflict", `${account.user} has the role ${role.name} there already.`);
       }
-      return findRoleBinding(transaction, await insertRoleBinding(transaction, wanted));
+      const binding = await findRoleBinding(transaction, await insertRoleBinding(transaction, wanted));
+      if (binding === undefined) throw new Error("An inserted binding is there");
+      return foresee(presentRoleBinding(binding));
     });
-    if (binding === undefined) throw new Error("An inserted binding is there");
-    return presentRoleBinding(binding);
   });
 
   route(app, "role-bindings.get", { locate }, ({ located }) => presentRoleBinding(located.binding));

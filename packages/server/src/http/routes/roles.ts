@@ -29,13 +29,13 @@ export function roleRoutes(app: FastifyInstance, { access, store }: Collaborator
     app,
     "roles.create",
     { locate: ({ body }) => ({ space: null, name: body.name, isNew: true }) },
-    ({ body, principal }) =>
+    ({ body, foresee, principal }) =>
       access.change(async (transaction) => {
         requireCover(principal, body.rules);
         if ((await findRole(transaction, body.name)) !== undefined) {
           throw new RaworcError("name_taken", `There is a role named ${body.name} already; choose another name.`);
         }
-        return insertRole(transaction, body);
+        return foresee(await insertRole(transaction, body));
       }),
   );
 

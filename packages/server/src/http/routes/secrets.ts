@@ -72,18 +72,18 @@ export function secretRoutes(app: FastifyInstance, { keyring, sessions, store, w
 
   const toCreate = ({ params, body }: { params: { space: string }; body: { key_name: string } }) =>
     locateInSpace(store.read, params.space, body.key_name);
-  route(app, "secrets.create", { locate: toCreate }, async ({ body, located: { space }, principal }) => {
+  route(app, "secrets.create", { locate: toCreate }, async ({ body, foresee, located: { space }, principal }) => {
     const { description, key_name: keyName } = body;
-    const secret = await change(space, async (transaction) => {
+    return change(space, async (transaction) => {
       const value = await sealSecret(transaction, keyring, { spaceId: space.id, keyName }, body.value);
       if ((await findSecret(transaction, space.id, keyName)) !== undefined) {
         const detail = `The space ${space.name} has a secret named ${keyName} already; change it with PUT.`;
         throw new RaworcError("name_taken", detail);
       }
       const createdBy = principal.name;
-      return insertSecret(transaction, { spaceId: space.id, keyName, value, description, createdBy });
+      const secret = await insertSecret(transaction, { spaceId: space.id, keyName, value, description, createdBy });
+      return foresee(presentSecret(secret, space.name));
     });
-    return presentSecret(secret, space.name);
   });
 
   route(app, "secrets.get", { locate }, async ({ audited, authorize, located, note, query, reply }) => {

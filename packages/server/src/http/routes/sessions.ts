@@ -1,8 +1,9 @@
-import { isRaworcError } from "@raworc/contract";
-import type { FastifyInstance } from "fastify";
+import { isRaworcError, Session } from "@raworc/contract";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { sessionScope } from "../../domain/access-scope.ts";
 import { waitForState } from "../../operator/message-waits.ts";
 import { forkSession } from "../../operator/session-forks.ts";
+import type { Append } from "../../operator/session-log.ts";
 import {
   cancelRunning,
   changeLimits,
@@ -21,14 +22,28 @@ import {
   updateSession,
 } from "../../store/sessions.ts";
 import { findSpace } from "../../store/spaces.ts";
+import type { Transaction } from "../../store/store.ts";
+import type { Call } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
+import { preferredWaitMs } from "../prefer.ts";
 import { ANY_SPACE, route } from "../route.ts";
-import { locateInSpace, locateSession } from "./locations.ts";
+import { locateInSpace, locateSession, type SessionLocation } from "./locations.ts";
 
 /** A creation that waits for readiness answers after this long with the session as it then is. */
 const READY_WAIT_MS = 120_000;
+
+interface SessionCall {
+  readonly located: SessionLocation;
+  readonly signal: AbortSignal;
+}
+
+/** How long a creation waits for readiness; undefined when it doesn't. */
+function waitMs(wait: "ready" | undefined, request: FastifyRequest, reply: FastifyReply): number | undefined {
+  const preferred = preferredWaitMs(request, reply, READY_WAIT_MS);
+  return preferred ?? (wait === "ready" ? READY_WAIT_MS : undefined);
+}
 
 /** What If-Match is about: what a caller can change, not what goes on in the session. */
 function changeable({ id, name, metadata, limits }: StoredSession): object {
@@ -53,13 +68,28 @@ export function sessionRoutes(
     return page.items.map(presentSession);
   });
 
+  /** The session when it is no longer `init`, or as it is when the time is up. */
+  const whenReady = async (id: string, signal: AbortSignal, milliseconds = READY_WAIT_MS) => {
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]);
+    await waitForState(store, sessionLog, id, (state) => state !== "init", wait);
+    return presentSession(await getSession(store.read, id));
+  };
+
   const toCreate = ({ body }: { body: { space: string } }) => locateInSpace(store.read, body.space);
-  route(app, "sessions.create", { locate: toCreate }, async ({ body, principal, located: { space }, signal }) => {
-    const session = await opener.open(await draftSession(store.read, space, body), principal, signal);
-    if (body.wait !== "ready" || session.state !== "init") return presentSession(session);
-    const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
-    await waitForState(store, sessionLog, session.id, (state) => state !== "init", wait);
-    return presentSession(await getSession(store.read, session.id));
+  const goOnCreating = ({ body, reply, request, signal }: Call<"sessions.create">, foreseen: unknown) => {
+    const wait = waitMs(body.wait, request, reply);
+    const session = Session.parse(foreseen);
+    return wait === undefined ? session : whenReady(session.id, signal, wait);
+  };
+  route(app, "sessions.create", { locate: toCreate, goOn: goOnCreating }, async (call) => {
+    const { body, foresee, principal, reply, request, signal } = call;
+    const wait = waitMs(body.wait, request, reply);
+    const draft = await draftSession(store.read, call.located.space, body);
+    const session = await opener.open(draft, principal, signal, (recorded) =>
+      foresee(presentSession(recorded), wait === undefined || recorded.state !== "init"),
+    );
+    if (wait === undefined || session.state !== "init") return presentSession(session);
+    return whenReady(session.id, signal, wait);
   });
 
   route(app, "sessions.get", { locate: recorded }, ({ located: { session }, reply }) => {
@@ -98,11 +128,19 @@ export function sessionRoutes(
     return undefined;
   });
 
-  route(app, "sessions.pause", { locate: live }, async ({ located, signal }) => {
+  /** Records what a call wants of a session, with the session as it then is as what may be answered. */
+  const record = (
+    { foresee }: Pick<Call<"sessions.pause">, "foresee">,
+    id: string,
+    change: (transaction: Transaction, append: Append, session: StoredSession) => Promise<void>,
+  ) =>
+    sessionLog.write(async (transaction, append) => {
+      await change(transaction, append, await getSession(transaction, id));
+      foresee(presentSession(await getSession(transaction, id)), false);
+    });
+
+  const whenPaused = async ({ located, signal }: SessionCall) => {
     const { id } = located.session;
-    await sessionLog.write(async (transaction, append) =>
-      pauseSession(transaction, append, await getSession(transaction, id)),
-    );
     const session = await getSession(store.read, id);
     if (session.pause_requested_at !== null) {
       messages.pause(id, session.pause_requested_at);
@@ -110,12 +148,13 @@ export function sessionRoutes(
     }
     if ((await getSession(store.read, id)).state === "paused") await sessions.ended(id, signal);
     return presentSession(await getSession(store.read, id));
+  };
+  route(app, "sessions.pause", { locate: live, goOn: whenPaused }, async (call) => {
+    await record(call, call.located.session.id, pauseSession);
+    return whenPaused(call);
   });
 
-  route(app, "sessions.resume", { locate: live }, async ({ located: { session }, signal }) => {
-    await sessionLog.write(async (transaction, append) =>
-      resumeSession(transaction, append, await getSession(transaction, session.id)),
-    );
+  const whenResumed = async ({ located: { session }, signal }: SessionCall) => {
     messages.wake(session.id);
     const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
     // What keeps it from getting ready is in the session that is answered with.
@@ -124,22 +163,30 @@ export function sessionRoutes(
       () => undefined,
     );
     return presentSession(await getSession(store.read, session.id));
+  };
+  route(app, "sessions.resume", { locate: live, goOn: whenResumed }, async (call) => {
+    await record(call, call.located.session.id, resumeSession);
+    return whenResumed(call);
   });
 
-  route(app, "sessions.fork", { locate: live }, async ({ body, located, principal, signal }) => {
-    const fork = await sessionLog.write(async (transaction, append) =>
-      forkSession(transaction, append, await getSession(transaction, located.session.id), principal, body),
-    );
+  const goOnForking = ({ signal }: Pick<SessionCall, "signal">, foreseen: unknown) =>
+    whenReady(Session.parse(foreseen).id, signal);
+  route(app, "sessions.fork", { locate: live, goOn: goOnForking }, async (call) => {
+    const { body, foresee, located, principal, signal } = call;
+    const fork = await sessionLog.write(async (transaction, append) => {
+      const parent = await getSession(transaction, located.session.id);
+      return foresee(presentSession(await forkSession(transaction, append, parent, principal, body)), false);
+    });
     sessions.wake(fork.id);
-    const wait = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
-    await waitForState(store, sessionLog, fork.id, (state) => state !== "init", wait);
-    return presentSession(await getSession(store.read, fork.id));
+    return whenReady(fork.id, signal);
   });
 
-  route(app, "sessions.cancel", { locate: live }, async ({ request, located: { session }, signal }) => {
-    const messageId = await store.write(async (transaction) =>
-      cancelRunning(transaction, await getSession(transaction, session.id)),
-    );
+  route(app, "sessions.cancel", { locate: live }, async ({ foresee, request, located: { session }, signal }) => {
+    const messageId = await store.write(async (transaction) => {
+      const current = await getSession(transaction, session.id);
+      foresee(presentSession(current), false);
+      return cancelRunning(transaction, current);
+    });
     try {
       await messages.cancel(session.id, messageId, signal);
     } catch (error) {

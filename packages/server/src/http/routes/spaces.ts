@@ -45,13 +45,11 @@ export function spaceRoutes(
     app,
     "spaces.create",
     { locate: ({ body }) => ({ space: null, name: body.name, isNew: true }) },
-    ({ body, principal }) =>
-      store
-        .write(async (transaction) => {
-          if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
-          return insertSpace(transaction, { ...body, createdBy: principal.name });
-        })
-        .then(present),
+    ({ body, foresee, principal }) =>
+      store.write(async (transaction) => {
+        if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
+        return foresee(present(await insertSpace(transaction, { ...body, createdBy: principal.name })));
+      }),
   );
 
   route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));
