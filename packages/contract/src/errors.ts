@@ -26,6 +26,7 @@ export const ERRORS = {
   local_sources_disabled: { status: 422, title: "Local sources are not allowed" },
   unknown_agent: { status: 422, title: "No such agent in the build" },
   rate_limited: { status: 429, title: "Too many requests" },
+  quota_exceeded: { status: 429, title: "A quota of the space is used up" },
   internal: { status: 500, title: "Internal error" },
   computer_unreachable: { status: 502, title: "The session computer does not answer" },
   not_ready: { status: 503, title: "Not ready" },

@@ -33,6 +33,18 @@ export const IdlePolicy = z.strictObject({
 });
 export type IdlePolicy = z.infer<typeof IdlePolicy>;
 
+const Count = z.number().int().min(0).max(1_000_000_000);
+
+/** The most that a space may have or take; what is left out has no bound. */
+export const Quota = z.strictObject({
+  /** Sessions that are there, in whatever state. */
+  sessions: Count.optional(),
+  /** Sessions whose computer runs or is frozen. */
+  running_sessions: Count.optional(),
+  messages_per_minute: Count.optional(),
+});
+export type Quota = z.infer<typeof Quota>;
+
 /** Settings the system knows are checked; others are kept for the user. */
 export const SpaceSettings = z.looseObject({
   auto_build: z.boolean().optional(),
@@ -42,6 +54,7 @@ export const SpaceSettings = z.looseObject({
   root: z.boolean().optional(),
   /** Computers that wait started for sessions of the newest build. */
   warm_pool: z.number().int().min(0).max(1000).optional(),
+  quota: Quota.optional(),
   environment: z.string().max(63).optional(),
 });
 export type SpaceSettings = z.infer<typeof SpaceSettings>;

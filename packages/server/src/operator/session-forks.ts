@@ -4,7 +4,9 @@ import { nameSubject } from "../audit/audit-note.ts";
 import type { NewEvent } from "../store/events.ts";
 import { copyMessages, findMessage, findReply, presentMessage } from "../store/messages.ts";
 import { getSession, insertSession, type StoredSession } from "../store/sessions.ts";
+import { getSpaceById } from "../store/spaces.ts";
 import type { Transaction } from "../store/store.ts";
+import { requireRoomForSession } from "./quotas.ts";
 import type { Append } from "./session-log.ts";
 import type { Requester } from "./session-requests.ts";
 
@@ -31,6 +33,7 @@ export async function forkSession(
       `The session is in state ${parent.state}; only idle and paused can be forked.`,
     );
   }
+  await requireRoomForSession(transaction, await getSpaceById(transaction, parent.space_id));
   const upTo = await lastSeq(transaction, parent, request.from_message);
   const fork = await insertSession(transaction, {
     parentId: parent.id,

@@ -11,12 +11,19 @@ import { addresseeOf } from "../domain/addressing.ts";
 import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
 import { findAgent } from "../store/agents.ts";
 import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts";
-import { findRunningMessage, insertMessage, presentMessage, updateMessage } from "../store/messages.ts";
+import {
+  findNextMessage,
+  findRunningMessage,
+  insertMessage,
+  presentMessage,
+  updateMessage,
+} from "../store/messages.ts";
 import { findSession, getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Reader, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import { cancelUnfinishedMessages } from "./message-ends.ts";
+import { countMessage, requireRoomForSession, requireRoomToRun } from "./quotas.ts";
 import type { Append } from "./session-log.ts";
 
 /** Who asks, as records keep him. */
@@ -41,6 +48,7 @@ export async function draftSession(
   space: StoredSpace,
   request: Omit<CreateSession, "space" | "wait">,
 ): Promise<SessionDraft> {
+  await requireRoomForSession(reader, space);
   return {
     space,
     build: await buildFor(reader, space, request.build_id),
@@ -59,6 +67,7 @@ export async function createSession(
   requester: Requester,
   id?: string,
 ): Promise<StoredSession> {
+  await requireRoomForSession(transaction, draft.space);
   const session = await insertSession(transaction, {
     ...(id === undefined ? {} : { id }),
     spaceId: draft.space.id,
@@ -172,7 +181,9 @@ export async function createMessage(
     metadata: request.metadata,
     status: "queued",
   });
+  await countMessage(transaction, session.space_id, message);
   // A message wakes a computer that rests, and ends a pause.
+  if (session.state !== "paused" && session.tier === "stopped") await requireRoomToRun(transaction, session.space_id);
   if (session.state === "paused") await resumeSession(transaction, append, session);
   else await updateSession(transaction, session.id, { tier: "active", last_activity_at: message.created_at });
   const shown = presentMessage(message);
@@ -244,6 +255,7 @@ export async function resumeSession(transaction: Transaction, append: Append, se
       `The session is in state ${session.state}; only error and paused can be resumed.`,
     );
   }
+  await requireRoomToRun(transaction, session.space_id);
   const state = session.state === "paused" ? "idle" : "init";
   await updateSession(transaction, session.id, {
     state,
@@ -265,7 +277,11 @@ export async function wakeSession(transaction: Transaction, id: string): Promise
     throw new RaworcError("wrong_state", "The session is paused; resume it first, or send it a message.");
   }
   if (session.state === "error") throw inError(session);
-  if (session.tier !== "active") await updateSession(transaction, id, { tier: "active", last_activity_at: now() });
+  if (session.tier === "active") return;
+  // What was accepted is handed over, whatever the quota says by now.
+  const hasWork = session.tier !== "stopped" || (await findNextMessage(transaction, id)) !== undefined;
+  if (!hasWork) await requireRoomToRun(transaction, session.space_id);
+  await updateSession(transaction, id, { tier: "active", last_activity_at: now() });
 }
 
 function inError(session: StoredSession): RaworcError {

@@ -144,6 +144,19 @@ export async function countLiveSessions(reader: Reader, spaceId: string): Promis
   return Number(row.count);
 }
 
+/** Sessions of a space that have a computer running or frozen, or are about to. */
+export async function countRunningSessions(reader: Reader, spaceId: string): Promise<number> {
+  const row = await reader
+    .selectFrom("sessions")
+    .select((eb) => eb.fn.countAll().as("count"))
+    .where("space_id", "=", spaceId)
+    .where("terminated_at", "is", null)
+    .where("state", "in", ["init", "idle", "busy"])
+    .where("tier", "!=", "stopped")
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
 export async function listLiveSessionIdsOfSpace(reader: Reader, spaceId: string): Promise<string[]> {
   const rows = await reader
     .selectFrom("sessions")

@@ -110,6 +110,7 @@ export async function deleteSpace(transaction: Transaction, id: string): Promise
   await transaction.deleteFrom("events").where("session_id", "in", sessions).execute();
   await transaction.deleteFrom("messages").where("session_id", "in", sessions).execute();
   await transaction.deleteFrom("sessions").where("space_id", "=", id).execute();
+  await transaction.deleteFrom("message_times").where("space_id", "=", id).execute();
   await transaction.deleteFrom("spaces").where("id", "=", id).execute();
 }
 
