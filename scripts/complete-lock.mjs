@@ -14,7 +14,15 @@ for (const [path, entry] of Object.entries(lock.packages)) {
     const cpu = parts.find((part) => part in CPU);
     if (lock.packages[place] || lock.packages[`${path}/${place}`] || !os || !cpu) continue;
     const libc = os === "linux" ? { libc: [parts.includes("musl") ? "musl" : "glibc"] } : {};
-    lock.packages[place] = { version, cpu: [cpu], dev: entry.dev, license: entry.license, ...libc, optional: true, os: [os] };
+    lock.packages[place] = {
+      version,
+      cpu: [cpu],
+      dev: entry.dev,
+      license: entry.license,
+      ...libc,
+      optional: true,
+      os: [os],
+    };
   }
 }
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([one], [other]) => (one < other ? -1 : 1)));
