@@ -6,10 +6,28 @@ export interface WakeupTopics {
   readonly events: readonly SessionEvent[] | undefined;
   /** By build id: its record or its log has changed. */
   readonly build: undefined;
-  /** By session id: its record or its messages have changed, and whoever drives it looks again. */
+  /** By session id: its record has changed, and whoever drives it looks again. */
   readonly session: undefined;
+  /** By session id: its messages have changed. */
+  readonly messages: undefined;
+  /** By session id: it was deleted, which ends what is done for it. */
+  readonly deletion: undefined;
+  /** By session id: its running message is to be cancelled. */
+  readonly cancel: undefined;
+  /** By session id: it is busy, and to be paused. */
+  readonly pause: undefined;
   /** By space id: its builds have changed, and whoever runs them looks again. */
   readonly builds: undefined;
+  /** By space id: its running build is to be cancelled. */
+  readonly "build-cancel": undefined;
+  /** By space id: what its pool is to hold has changed. */
+  readonly pool: undefined;
+  /** By space id: its settings have changed. */
+  readonly space: undefined;
+  /** By id of the session or space that errands are about: there are others. */
+  readonly errands: undefined;
+  /** By errand id: it was done. */
+  readonly errand: undefined;
   /** Without a key: accounts, roles, bindings or tokens have changed. */
   readonly access: undefined;
   /** By space id: its secrets have changed, and whoever drives its sessions hands them over anew. */

@@ -7,6 +7,7 @@ import * as sessionLife from "./migrations/0003-session-life.ts";
 import * as servers from "./migrations/0004-servers.ts";
 import * as listIndexes from "./migrations/0005-list-indexes.ts";
 import * as idempotencyQuotas from "./migrations/0006-idempotency-quotas.ts";
+import * as errands from "./migrations/0007-errands.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -16,6 +17,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0004-servers": servers,
   "0005-list-indexes": listIndexes,
   "0006-idempotency-quotas": idempotencyQuotas,
+  "0007-errands": errands,
 };
 
 const LOCK_WAIT_S = 120;

@@ -12,6 +12,7 @@ import { listBuilds, listSpacesToBuild } from "./builds.ts";
 import { encodeCursor, encodeSeqCursor } from "./cursors.ts";
 import { dialectOf } from "./dialect.ts";
 import { listWrappedKeys } from "./encryption-keys.ts";
+import { listErrandSubjects, listErrands } from "./errands.ts";
 import { listEvents } from "./events.ts";
 import { insertRows } from "./insert-rows.ts";
 import { listFreeLeases } from "./leases.ts";
@@ -61,6 +62,8 @@ const LISTS: Readonly<Record<string, readonly ((reader: Reader) => Promise<unkno
   ],
   listSpacesToBuild: [(reader) => listSpacesToBuild(reader)],
   listWrappedKeys: [(reader) => listWrappedKeys(reader, "key")],
+  listErrands: [(reader) => listErrands(reader, id("session", 1))],
+  listErrandSubjects: [(reader) => listErrandSubjects(reader)],
   listEvents: [(reader) => listEvents(reader, id("session", 1), 10, 100)],
   listFreeLeases: [(reader) => listFreeLeases(reader)],
   listMessages: [
@@ -105,7 +108,13 @@ const LISTS: Readonly<Record<string, readonly ((reader: Reader) => Promise<unkno
 };
 
 /** Lists that give all there is of something small. */
-const WHOLE: ReadonlySet<string> = new Set(["listSpaceIds", "listServers", "listFreeLeases", "listSpaceNames"]);
+const WHOLE: ReadonlySet<string> = new Set([
+  "listErrandSubjects",
+  "listSpaceIds",
+  "listServers",
+  "listFreeLeases",
+  "listSpaceNames",
+]);
 /** Lists of a few rows that an index finds, sorted afterwards. */
 const SORTED: ReadonlySet<string> = new Set([
   "listSpacesToBuild",

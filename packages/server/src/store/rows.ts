@@ -8,6 +8,7 @@ export interface Database {
   readonly settings: SettingRow;
   readonly servers: ServerRow;
   readonly leases: LeaseRow;
+  readonly errands: ErrandRow;
   readonly spaces: SpaceRow;
   readonly accounts: AccountRow;
   readonly roles: RoleRow;
@@ -53,6 +54,20 @@ export interface LeaseRow {
   lease_key: string;
   /** Free when there is no such server. */
   server_id: string;
+}
+
+/** What one server asks of the one that does the work of a key. */
+export interface ErrandRow {
+  id: string;
+  kind: string;
+  /** Id of the session or space. */
+  subject: string;
+  /** Who asks. Without that server there is no errand. */
+  server_id: string;
+  /** JSON. */
+  request: string;
+  /** JSON; null until it is done. */
+  answer: string | null;
 }
 
 export interface SpaceRow {

@@ -49,9 +49,13 @@ export async function isListedServer(reader: Reader, id: string): Promise<boolea
   return row !== undefined;
 }
 
-/** Takes a server off the list, and with that frees its leases; with a heartbeat only if that is still its last. */
+/**
+ * Takes a server off the list, and with that frees its leases and ends its errands; with a heartbeat only if that is still
+ * its last.
+ */
 export async function deleteServer(transaction: Transaction, id: string, heartbeatAt?: number): Promise<void> {
   let gone = transaction.deleteFrom("servers").where("id", "=", id);
   if (heartbeatAt !== undefined) gone = gone.where("heartbeat_at", "=", heartbeatAt);
-  await gone.execute();
+  const { numDeletedRows } = await gone.executeTakeFirst();
+  if (numDeletedRows > 0n) await transaction.deleteFrom("errands").where("server_id", "=", id).execute();
 }
