@@ -3,11 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_LIMITS } from "@raworc/contract";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { readHandedOn } from "../../packages/server/src/handed-on.ts";
 import { agentsOfBuild, referenceOfBuild } from "../../packages/server/src/operator/build-reference.ts";
 import { Builds, requestBuild } from "../../packages/server/src/operator/builds.ts";
 import { Faults } from "../../packages/server/src/operator/faults.ts";
+import { sweepComputers } from "../../packages/server/src/operator/sweep.ts";
 import { Wakeups } from "../../packages/server/src/operator/wakeups.ts";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import type { DriverOptions } from "../../packages/server/src/runtime/driver-options.ts";
@@ -19,6 +20,7 @@ import { listBuildLog } from "../../packages/server/src/store/build-logs.ts";
 import { findBuild, type StoredBuild, updateBuild } from "../../packages/server/src/store/builds.ts";
 import { insertSpace, type StoredSpace } from "../../packages/server/src/store/spaces.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
+import { type LoneServer, openLoneServer } from "./lone-server.ts";
 
 /** What an agent is registered with, beside its name. */
 export interface AgentSource {
@@ -43,6 +45,8 @@ export class BuildsFixture {
   readonly #makeBuilds: () => Builds;
   readonly #wakeups: Wakeups;
   readonly #egress: EgressProxy;
+  readonly #lone: LoneServer;
+  readonly #log: Logger;
   readonly #directory: string;
 
   private constructor(
@@ -51,19 +55,24 @@ export class BuildsFixture {
     driver: RuntimeDriver,
     egress: EgressProxy,
     environment: Record<string, string>,
+    wakeups: Wakeups,
+    lone: LoneServer,
+    log: Logger,
   ) {
     this.#directory = directory;
     this.store = store;
     this.driver = driver;
     this.#egress = egress;
-    this.#wakeups = new Wakeups();
-    const log = pino({ level: process.env["RAWORC_TEST_LOG"] ?? "silent" });
-    const wakeups = this.#wakeups;
+    this.#wakeups = wakeups;
+    this.#lone = lone;
+    this.#log = log;
+    const { leases } = lone;
     const onCompleted = () => undefined;
     this.#makeBuilds = () =>
       new Builds({
         store,
         wakeups,
+        leases,
         driver,
         log,
         faults: new Faults(),
@@ -95,11 +104,14 @@ export class BuildsFixture {
       log,
     });
     const store = await openStore({ kind: "sqlite", path: join(directory, "raworc.db") });
-    return new BuildsFixture(directory, store, driver, egress, { ...handedOn.environment });
+    const wakeups = new Wakeups();
+    const lone = await openLoneServer(store, wakeups, log, directory);
+    return new BuildsFixture(directory, store, driver, egress, { ...handedOn.environment }, wakeups, lone, log);
   }
 
   async close(): Promise<void> {
     await this.#builds.close();
+    await this.#lone.close();
     await this.driver.reset();
     await this.driver.close();
     await this.#egress.close();
@@ -111,6 +123,7 @@ export class BuildsFixture {
   async restart(): Promise<void> {
     await this.#builds.close();
     this.#builds = this.#makeBuilds();
+    await sweepComputers({ store: this.store, driver: this.driver, leases: this.#lone.leases, log: this.#log });
     await this.#builds.begin();
   }
 

@@ -25,6 +25,7 @@ import { RequestSeal } from "../../packages/server/src/security/request-seal.ts"
 import { isListedServer } from "../../packages/server/src/store/servers.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { createLog } from "../../packages/server/src/telemetry/log.ts";
+import { openLoneServer } from "./lone-server.ts";
 
 /** A driver that has no computers, and says so whatever it is asked to do. */
 function noDriver(): RuntimeDriver {
@@ -83,27 +84,22 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   const sessionLog = new SessionLog(store, wakeups);
   const environmentOf = async () => ({});
   const faults = new Faults();
-  const pool = new WarmPool({ store, driver, log, faults });
+  const lone = await openLoneServer(plainStore, wakeups, log, directory);
+  const shared = { store, wakeups, leases: lone.leases, errands: lone.errands, driver, log, faults };
+  const pool = new WarmPool(shared);
   const sessions = new Sessions({
-    store,
+    ...shared,
     sessionLog,
-    driver,
-    log,
-    faults,
     environmentOf,
     onLost: () => undefined,
     onReady: () => undefined,
     onUnused: () => undefined,
   });
-  const idle = new Idle({ store, sessionLog, sessions, log });
-  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, faults, environmentOf });
-  const messages = new Messages({ store, sessionLog, sessions, log, faults });
+  const idle = new Idle({ ...shared, sessionLog, sessions });
+  const opener = new SessionOpener({ ...shared, sessionLog, sessions, pool, environmentOf });
+  const messages = new Messages({ ...shared, sessionLog, sessions });
   const builds = new Builds({
-    store,
-    wakeups,
-    driver,
-    log,
-    faults,
+    ...shared,
     environment: {},
     allowLocalSources: true,
     onCompleted: () => undefined,
@@ -131,7 +127,6 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
     builds,
     opener,
     pool,
-    idle,
     operator: { running: () => true },
     runtime: driver,
     allowLocalSources: true,
@@ -161,6 +156,7 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
       await app.api.drain(1000);
       await Promise.all([messages.close(), builds.close(), idle.close(), pool.close()]);
       await sessions.close();
+      await lone.close();
       await identity.close();
       await plainStore.close();
       if (given.directory === undefined) await rm(directory, { recursive: true, force: true });

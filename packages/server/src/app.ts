@@ -1,6 +1,6 @@
-import { randomUUIDv7 } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Authenticator } from "./access/authenticator.ts";
 import { listDefaultPasswords } from "./access/first-accounts.ts";
@@ -13,11 +13,14 @@ import { RequestRates } from "./http/request-rates.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
+import { Errands } from "./operator/errands.ts";
 import { Faults } from "./operator/faults.ts";
 import type { EnvironmentOf } from "./operator/host-claim.ts";
 import { Idle } from "./operator/idle.ts";
+import { Leases } from "./operator/leases.ts";
 import { Messages } from "./operator/messages.ts";
 import { Operator } from "./operator/operator.ts";
+import { Servers } from "./operator/servers.ts";
 import { SessionLog } from "./operator/session-log.ts";
 import { SessionOpener } from "./operator/session-opener.ts";
 import { Sessions } from "./operator/sessions.ts";
@@ -94,19 +97,26 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
 }
 
-/** What other servers change of access and secrets holds here too. */
-function hearOthers(access: Authenticator, wakeups: Wakeups, sessions: Sessions, store: Store, log: Logger): void {
-  const outdate = (ids: Promise<readonly string[]>): void => {
-    ids
-      .then((all) => sessions.outdate(all))
-      .catch((error: unknown) => log.error({ err: error }, "secrets not handed over"));
+/** What other servers change of access, secrets and policies holds here too. */
+function hearOthers(
+  access: Authenticator,
+  wakeups: Wakeups,
+  sessions: Sessions,
+  idle: Idle,
+  store: Store,
+  log: Logger,
+): void {
+  const tell = (ids: Promise<readonly string[]>, hear: (ids: readonly string[]) => void): void => {
+    ids.then(hear).catch((error: unknown) => log.error({ err: error }, "a change by another server was not heard"));
   };
+  const outdate = (ids: readonly string[]) => sessions.outdate(ids);
   access.tellOthers(() => wakeups.emit("access", "", undefined));
   wakeups.watch("access", () => access.heard());
-  wakeups.watch("secrets", (spaceId) => outdate(listLiveSessionIdsOfSpace(store.read, spaceId)));
+  wakeups.watch("secrets", (spaceId) => tell(listLiveSessionIdsOfSpace(store.read, spaceId), outdate));
+  wakeups.watch("space", (spaceId) => tell(listLiveSessionIdsOfSpace(store.read, spaceId), (ids) => idle.changed(ids)));
   wakeups.onMiss(() => {
     access.heard();
-    outdate(listLiveSessionIds(store.read));
+    tell(listLiveSessionIds(store.read), outdate);
   });
 }
 
@@ -128,26 +138,36 @@ async function compose(
     refuseDefaultPasswords(config.host, await listDefaultPasswords(store.read, identity.passwords));
   }
 
+  const wakeups = new Wakeups();
+  const servers = await Servers.start({
+    store: plainStore,
+    wakeups,
+    log,
+    directory: join(config.dataDirectory, "servers"),
+    oneMachine: config.database.kind === "sqlite",
+  });
+  // Last of all that works: while this server is listed, nobody takes its computers over.
+  closers.push(() => servers.close());
+  const leases = new Leases(plainStore, servers);
+  const errands = new Errands({ store: plainStore, wakeups, servers, log });
+
   const runtime = await openRuntime(config, store, log);
   closers.push(() => runtime.close());
   log.info({ runtime: runtime.driver.name, reason: runtime.reason }, "runtime chosen");
 
   const { driver } = runtime;
   const { environment } = config.handedOn;
-  const wakeups = new Wakeups();
   const sessionLog = new SessionLog(store, wakeups);
   const environmentOf: EnvironmentOf = async (spaceId) => ({
     ...environment,
     ...(await secretsOfSpace(store.read, keyring, spaceId)).environment,
   });
   const faults = new Faults(config.fault);
-  const pool = new WarmPool({ store, driver, log, faults });
+  const shared = { store, wakeups, leases, errands, driver, log, faults };
+  const pool = new WarmPool(shared);
   const sessions = new Sessions({
-    store,
+    ...shared,
     sessionLog,
-    driver,
-    log,
-    faults,
     environmentOf,
     onLost: (id) => pool.lost(id),
     onReady: (id) => {
@@ -156,21 +176,20 @@ async function compose(
     },
     onUnused: (id) => idle.used(id),
   });
-  const opener = new SessionOpener({ store, sessionLog, sessions, pool, driver, log, faults, environmentOf });
-  const idle: Idle = new Idle({ store, sessionLog, sessions, log });
-  const messages: Messages = new Messages({ store, sessionLog, sessions, log, faults });
+  const opener = new SessionOpener({ ...shared, sessionLog, sessions, pool, environmentOf });
+  const idle: Idle = new Idle({ ...shared, sessionLog, sessions });
+  const messages: Messages = new Messages({ ...shared, sessionLog, sessions });
   const { allowLocalSources } = config;
   const onCompleted = (spaceId: string) => pool.wake(spaceId);
-  const builds = new Builds({ store, wakeups, driver, log, faults, environment, allowLocalSources, onCompleted });
-  hearOthers(access, wakeups, sessions, store, log);
-  const operator = new Operator({ sessions, messages, builds, idle, pool, log });
+  const builds = new Builds({ ...shared, environment, allowLocalSources, onCompleted });
+  hearOthers(access, wakeups, sessions, idle, store, log);
+  const operator = new Operator({ ...shared, servers, sessions, messages, builds, idle, pool });
   closers.push(() => operator.close());
 
-  const serverId = randomUUIDv7();
   const idempotency = new Idempotency({
     store: plainStore,
     seal: new RequestSeal(keys.signing),
-    serverId: () => serverId,
+    serverId: () => servers.id,
     isAlive: (id) => isListedServer(store.read, id),
   });
   const stopSweeping = idempotency.keepSwept(log);
@@ -195,7 +214,6 @@ async function compose(
     sessions,
     messages,
     builds,
-    idle,
     opener,
     pool,
     operator,

@@ -1,6 +1,5 @@
 import type { Identity } from "../access/identity.ts";
 import type { Builds } from "../operator/builds.ts";
-import type { Idle } from "../operator/idle.ts";
 import type { Messages } from "../operator/messages.ts";
 import type { SessionLog } from "../operator/session-log.ts";
 import type { SessionOpener } from "../operator/session-opener.ts";
@@ -21,8 +20,7 @@ export interface Collaborators
   readonly messages: Messages;
   readonly builds: Builds;
   readonly opener: SessionOpener;
-  readonly pool: Pick<WarmPool, "wake" | "drain" | "counts">;
-  readonly idle: Pick<Idle, "changed">;
+  readonly pool: Pick<WarmPool, "drain" | "counts">;
   readonly operator: { running(): boolean };
   readonly runtime: { check(): Promise<DriverCheck> };
   /** Whether agents may come from paths of this machine. */

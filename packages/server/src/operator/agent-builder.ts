@@ -14,6 +14,7 @@ import type { ResolvedSource } from "./build/resolve-source.ts";
 import { accessSource, type SourceAccess } from "./build/source-access.ts";
 import { SourceResolver } from "./build/source-resolver.ts";
 import { artifactPath } from "./build-reference.ts";
+import type { Leases } from "./leases.ts";
 
 /** Building takes more than running: what a builder has at least, whatever the space's sessions have. */
 const BUILDER_LIMITS: ComputerSpec["limits"] = { cpus: 2, memory_mb: 4096, disk_mb: 20_480, pids: 2048 };
@@ -21,6 +22,7 @@ const BUILDER_LIMITS: ComputerSpec["limits"] = { cpus: 2, memory_mb: 4096, disk_
 export interface AgentBuilderOptions {
   readonly store: Store;
   readonly driver: RuntimeDriver;
+  readonly leases: Leases;
   readonly log: Logger;
   /** What the server's configuration hands to builds: package mirrors, certificates, proxies. */
   readonly environment: Readonly<Record<string, string>>;
@@ -56,9 +58,10 @@ export class AgentBuilder {
 
   /** For one build; whoever opens it closes it. */
   openResolver(space: StoredSpace, onLine: (line: string) => Promise<void>, signal: AbortSignal): SourceResolver {
-    const { driver, environment, log } = this.#options;
+    const { driver, environment, leases, log } = this.#options;
     return new SourceResolver({
       driver,
+      leases,
       environment,
       log,
       limits: limitsFor(space),

@@ -1,6 +1,6 @@
 import { appendBuildLog, listBuildLog } from "../store/build-logs.ts";
 import { findBuild } from "../store/builds.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import type { Wakeups } from "./wakeups.ts";
 
 const PAGE = 500;
@@ -10,17 +10,20 @@ const LINE_MAX_CHARACTERS = 4096;
 /** Lines that wait for the running commit; a builder that prints faster waits. */
 const WAITING_MAX = 2000;
 
+/** One transaction of whoever runs the build. */
+type Write = (work: (transaction: Transaction) => Promise<void>) => Promise<void>;
+
 /** The log of one build while it runs. Lines that come while a commit runs share the next one. */
 export class BuildLogWriter {
-  readonly #store: Store;
+  readonly #writeLog: Write;
   readonly #wakeups: Wakeups;
   readonly #buildId: string;
   #waiting: string[] = [];
   #count = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(store: Store, wakeups: Wakeups, buildId: string) {
-    this.#store = store;
+  constructor(write: Write, wakeups: Wakeups, buildId: string) {
+    this.#writeLog = write;
     this.#wakeups = wakeups;
     this.#buildId = buildId;
   }
@@ -50,7 +53,7 @@ export class BuildLogWriter {
       while (this.#waiting.length > 0) {
         const lines = this.#waiting;
         this.#waiting = [];
-        await this.#store.write((transaction) => appendBuildLog(transaction, this.#buildId, lines));
+        await this.#writeLog((transaction) => appendBuildLog(transaction, this.#buildId, lines));
         this.#wakeups.emit("build", this.#buildId, undefined);
       }
     } finally {

@@ -23,6 +23,7 @@ import type { SourceResolver } from "./build/source-resolver.ts";
 import { BuildLogWriter } from "./build-log.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import { LeaseLost, type Leases } from "./leases.ts";
 import type { Wakeups } from "./wakeups.ts";
 
 /** Agents built at the same time, each in a computer of its own. */
@@ -34,6 +35,7 @@ const ATTEMPTS_MAX = 4;
 export interface BuildsOptions {
   readonly store: Store;
   readonly wakeups: Wakeups;
+  readonly leases: Leases;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
   readonly faults: Faults;
@@ -43,10 +45,15 @@ export interface BuildsOptions {
   readonly onCompleted: (spaceId: string) => void;
 }
 
-/** Builds the agents of spaces: one build of a space at a time, each agent in a throw-away computer. */
+/**
+ * Builds the agents of spaces: one build of a space at a time, each agent in a throw-away computer. Of several servers, the
+ * one that holds the lease of a space's builds runs them.
+ */
 export class Builds {
   readonly #options: BuildsOptions;
   readonly #loop: KeyedLoop;
+  /** By computer id: builders of servers that have gone. */
+  readonly #leftBuilders: KeyedLoop;
   readonly #agentBuilder: AgentBuilder;
   readonly #attempts = new Map<string, number>();
 
@@ -59,46 +66,84 @@ export class Builds {
       concurrency: 4,
       turn: (spaceId, signal) => this.#turn(spaceId, signal),
     });
+    this.#leftBuilders = new KeyedLoop({
+      name: "left builders",
+      log: options.log,
+      concurrency: 2,
+      turn: (id) => this.#removeLeft(id),
+    });
+    const { leases, wakeups } = options;
+    wakeups.watch("builds", (id) => this.#loop.wake(id));
+    wakeups.watch("build-cancel", (id) => this.#loop.interrupt(id));
+    leases.share("builds", { onFree: (id) => this.#loop.wake(id), onLost: (id) => this.#loop.interrupt(id) });
+    leases.share("builder", { onFree: (id) => this.#leftBuilders.wake(id), onLost: () => undefined });
   }
 
-  /** Removes what a killed server's builds left behind, and runs those builds again under their ids. */
+  /** Runs the builds that a killed server has left again, under their ids. */
   async begin(): Promise<void> {
-    const { driver, log, store } = this.#options;
-    for (const computer of await driver.list()) {
-      if (computer.kind !== "builder") continue;
-      log.info({ builder: computer.id }, "removing a builder that no build owns");
-      await driver.remove(computer.id, { volume: true });
-    }
-    for (const spaceId of await listSpacesToBuild(store.read)) this.#loop.wake(spaceId);
+    for (const spaceId of await listSpacesToBuild(this.#options.store.read)) this.#loop.wake(spaceId);
   }
 
   /** A space's builds have changed. */
   wake(spaceId: string): void {
-    this.#loop.wake(spaceId);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("builds", spaceId)) this.#loop.wake(spaceId);
+    else wakeups.emit("builds", spaceId, undefined);
   }
 
   /** The running build may have been cancelled: it is looked at now. */
   interrupt(spaceId: string): void {
-    this.#loop.interrupt(spaceId);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("builds", spaceId)) this.#loop.interrupt(spaceId);
+    else wakeups.emit("build-cancel", spaceId, undefined);
   }
 
   /** Builds under way are run again by the next server. */
-  close(): Promise<void> {
-    return this.#loop.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#loop.close(), this.#leftBuilders.close()]);
+  }
+
+  async #removeLeft(id: string): Promise<Outcome> {
+    const { driver, leases, log } = this.#options;
+    if (!(await leases.hold("builder", id))) return "done";
+    log.info({ builder: id }, "removing a builder whose server has gone");
+    await driver.remove(id, { volume: true });
+    await leases.release("builder", id);
+    return "done";
   }
 
   async #turn(spaceId: string, signal: AbortSignal): Promise<Outcome> {
+    const { leases } = this.#options;
+    // What is read before the lease is held may be old by then.
+    if (!leases.holds("builds", spaceId)) {
+      if ((await this.#next(spaceId)) === undefined || !(await leases.hold("builds", spaceId))) return "done";
+    }
+    const build = await this.#next(spaceId);
+    if (build === undefined) {
+      await leases.release("builds", spaceId);
+      return "done";
+    }
+    try {
+      return await this.#take(spaceId, build, signal);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+      return { againAfterMs: 0 };
+    }
+  }
+
+  async #next(spaceId: string): Promise<StoredBuild | undefined> {
     const { read } = this.#options.store;
-    const build =
-      (await findNewestBuild(read, spaceId, "building")) ?? (await findNewestBuild(read, spaceId, "pending"));
-    if (build === undefined) return "done";
+    return (await findNewestBuild(read, spaceId, "building")) ?? (await findNewestBuild(read, spaceId, "pending"));
+  }
+
+  async #take(spaceId: string, build: StoredBuild, signal: AbortSignal): Promise<Outcome> {
     if (build.cancel_requested) {
       await this.#end(build, { status: "cancelled", error: build.error ?? "Cancelled" });
       return { againAfterMs: 0 };
     }
     const wait = Date.parse(build.not_before) - Date.now();
     if (build.status === "pending" && wait > 0) return { againAfterMs: wait };
-    const writer = new BuildLogWriter(this.#options.store, this.#options.wakeups, build.id);
+    const writer = new BuildLogWriter((work) => this.#record(spaceId, work), this.#options.wakeups, build.id);
     try {
       await this.#run(build, writer, signal);
       this.#attempts.delete(build.id);
@@ -136,7 +181,7 @@ export class Builds {
 
   /** Records that the build runs. False when a newer one has replaced it meanwhile. */
   async #started(build: StoredBuild, agents: readonly BuiltAgent[]): Promise<boolean> {
-    const started = await this.#options.store.write(async (transaction) => {
+    const started = await this.#record(build.space_id, async (transaction) => {
       await lockRow(transaction, "spaces", build.space_id);
       const current = await findBuild(transaction, build.id);
       if (current?.status !== "pending" && current?.status !== "building") return false;
@@ -166,10 +211,10 @@ export class Builds {
         const [index, agent] = next;
         try {
           results[index] = { ...pendingAgent(agent.name), status: "building" };
-          await this.#change(build.id, { agents: results });
+          await this.#change(build, { agents: results });
           const built = () => this.#agent(build, space, agent, resolver, writer, all);
           results[index] = await this.#options.faults.around("build_agent", built);
-          await this.#change(build.id, { agents: results });
+          await this.#change(build, { agents: results });
         } catch (error) {
           // What ended only because another one failed, or the build was cancelled, says nothing of its own.
           const cancelled = all.aborted;
@@ -184,7 +229,7 @@ export class Builds {
     } finally {
       await resolver.close();
     }
-    if (failure !== undefined) await this.#change(build.id, { agents: results });
+    if (failure !== undefined) await this.#change(build, { agents: results });
     return failure;
   }
 
@@ -224,7 +269,7 @@ export class Builds {
   async #failed(build: StoredBuild, fault: unknown, writer: BuildLogWriter): Promise<void> {
     const { agent, error } = fault instanceof AgentFault ? fault : { agent: undefined, error: fault };
     // The store is away: this is not the build's fault, and can't be recorded either.
-    if (isRaworcError(error, "not_ready")) throw error;
+    if (isRaworcError(error, "not_ready") || error instanceof LeaseLost) throw error;
     const attempts = (this.#attempts.get(build.id) ?? 0) + 1;
     this.#attempts.set(build.id, attempts);
     const expected = error instanceof BuildFailure || error instanceof RaworcError;
@@ -246,12 +291,21 @@ export class Builds {
     const agents = (change.agents ?? current?.agents ?? []).map((agent) =>
       agent.status === "pending" || agent.status === "building" ? { ...agent, status: "cancelled" as const } : agent,
     );
-    await this.#change(build.id, { ...change, agents, completed_at: now() });
+    await this.#change(build, { ...change, agents, completed_at: now() });
   }
 
-  async #change(id: string, change: BuildChange): Promise<void> {
-    await this.#options.store.write((transaction) => updateBuild(transaction, id, change));
+  async #change({ id, space_id }: StoredBuild, change: BuildChange): Promise<void> {
+    await this.#record(space_id, (transaction) => updateBuild(transaction, id, change));
     this.#options.wakeups.emit("build", id, undefined);
+  }
+
+  /** Throws LeaseLost, and writes nothing, when another server runs the space's builds now. */
+  #record<T>(spaceId: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const { leases, store } = this.#options;
+    return store.write(async (transaction) => {
+      await leases.guard(transaction, "builds", spaceId);
+      return work(transaction);
+    });
   }
 }
 

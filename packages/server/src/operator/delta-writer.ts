@@ -1,5 +1,9 @@
 import type { StoredMessage } from "../store/messages.ts";
-import type { SessionLog } from "./session-log.ts";
+import type { Transaction } from "../store/store.ts";
+import type { Append } from "./session-log.ts";
+
+/** One transaction of the session's log. */
+type Write = (work: (transaction: Transaction, append: Append) => Promise<void>) => Promise<void>;
 
 /** Pieces that wait for the running commit; above this many characters the reader waits too. */
 const WAITING_MAX = 1024 * 1024;
@@ -9,16 +13,16 @@ const WAITING_MAX = 1024 * 1024;
  * one, so a fast agent costs few commits and a slow one is shown at once.
  */
 export class DeltaWriter {
-  readonly #sessionLog: SessionLog;
   readonly #message: StoredMessage;
+  readonly #writeLog: Write;
   #waiting: string[] = [];
   #waitingLength = 0;
   #writing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(sessionLog: SessionLog, message: StoredMessage) {
-    this.#sessionLog = sessionLog;
+  constructor(message: StoredMessage, write: Write) {
     this.#message = message;
+    this.#writeLog = write;
   }
 
   /** Resolves at once unless much is waiting. Throws what a write before has failed with. */
@@ -47,7 +51,7 @@ export class DeltaWriter {
         this.#waiting = [];
         this.#waitingLength = 0;
         const { id, session_id } = this.#message;
-        await this.#sessionLog.write(async (_, append) => {
+        await this.#writeLog(async (_, append) => {
           await append(
             session_id,
             texts.map((text) => ({ type: "message.delta", data: { message_id: id, text } })),

@@ -3,6 +3,7 @@ import { nextRest } from "../domain/idle-policy.ts";
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import { getSpaceById } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
+import type { Leases } from "./leases.ts";
 import type { SessionLog } from "./session-log.ts";
 import { deleteSession } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
@@ -10,6 +11,7 @@ import type { Sessions } from "./sessions.ts";
 export interface IdleOptions {
   readonly store: Store;
   readonly sessionLog: SessionLog;
+  readonly leases: Leases;
   readonly sessions: Sessions;
   readonly log: Logger;
 }
@@ -35,7 +37,7 @@ export class Idle {
     this.#options = options;
   }
 
-  /** The session is there; its record tells of its last use. */
+  /** The session is there, and this server drives it; its record tells of its last use. */
   watch(id: string): void {
     if (!this.#timers.has(id)) this.#arm(id, 0);
   }
@@ -61,7 +63,7 @@ export class Idle {
     for (const id of ids) this.#arm(id, 0);
   }
 
-  /** The session is gone. */
+  /** The session is gone, or another server drives it. */
   forget(id: string): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
@@ -92,9 +94,9 @@ export class Idle {
   }
 
   async #look(id: string): Promise<void> {
-    const { sessions, store } = this.#options;
+    const { leases, sessions, store } = this.#options;
     const session = await findSession(store.read, id);
-    if (session === undefined || session.desired !== "running") {
+    if (session === undefined || session.desired !== "running" || !(await leases.hold("session", id))) {
       this.forget(id);
       return;
     }
@@ -122,8 +124,9 @@ export class Idle {
   }
 
   async #putToRest(id: string, to: "frozen" | "stopped" | "deleted"): Promise<void> {
-    const { sessionLog, sessions } = this.#options;
+    const { leases, sessionLog, sessions } = this.#options;
     await sessionLog.write(async (transaction, append) => {
+      await leases.guard(transaction, "session", id);
       const session = await findSession(transaction, id);
       if (session?.state !== "idle" || session.desired !== "running" || sessions.inUse(id)) return;
       if (to === "deleted")

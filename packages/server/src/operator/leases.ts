@@ -2,8 +2,8 @@ import { claimLease, deleteLease, findLeaseHolder, insertLease, listFreeLeases }
 import type { Store, Transaction } from "../store/store.ts";
 import type { Servers } from "./servers.ts";
 
-/** What servers share out: the work of one session, or the builds of one space. */
-export type LeaseKind = "session" | "builds";
+/** What servers share out: the work of a session, the builds of a space, its pool, a builder while it is there. */
+export type LeaseKind = "session" | "builds" | "pool" | "builder";
 
 /** Another server does the work of this key now. Thrown inside a transaction, of which then nothing is written. */
 export class LeaseLost extends Error {
@@ -25,13 +25,18 @@ const CLAIM_PAGE = 200;
 export class Leases {
   readonly #store: Store;
   readonly #servers: Servers;
-  readonly #held: Record<LeaseKind, Set<string>> = { session: new Set(), builds: new Set() };
-  readonly #listeners: Partial<Record<LeaseKind, Listeners>> = {};
+  readonly #held: Record<LeaseKind, Set<string>> = {
+    session: new Set(),
+    builds: new Set(),
+    pool: new Set(),
+    builder: new Set(),
+  };
+  readonly #listeners: Record<LeaseKind, Listeners[]> = { session: [], builds: [], pool: [], builder: [] };
 
   constructor(store: Store, servers: Servers) {
     this.#store = store;
     this.#servers = servers;
-    servers.onEnd(() => this.#offerFree());
+    servers.onEnd(() => this.offerFree());
     servers.onLoss(() => this.#loseAll());
   }
 
@@ -40,15 +45,21 @@ export class Leases {
    * this server was taken for gone; end what runs for the key, and ask again.
    */
   share(kind: LeaseKind, listeners: Listeners): void {
-    this.#listeners[kind] = listeners;
+    this.#listeners[kind].push(listeners);
+  }
+
+  /** Whether this server surely does the work of the key at this moment. */
+  holds(kind: LeaseKind, key: string): boolean {
+    return this.#held[kind].has(key) && this.#servers.confident;
   }
 
   /** Whether this server does the work of the key; takes it when nobody does. */
   async hold(kind: LeaseKind, key: string): Promise<boolean> {
-    if (this.#held[kind].has(key) && this.#servers.confident) return true;
-    const holder = await findLeaseHolder(this.#store.read, { kind, key });
-    if (holder !== undefined && this.#servers.knows(holder)) return false;
+    if (this.holds(kind, key)) return true;
     const serverId = this.#servers.id;
+    const holder = await findLeaseHolder(this.#store.read, { kind, key });
+    if (holder === serverId) return this.#note(kind, key, serverId);
+    if (holder !== undefined && this.#servers.knows(holder)) return false;
     const held = await this.#store.write((transaction) => claimLease(transaction, { kind, key }, serverId));
     return held && this.#note(kind, key, serverId);
   }
@@ -70,9 +81,20 @@ export class Leases {
     return all;
   }
 
-  /** Takes the lease of what is made in this transaction, which costs no commit of its own. */
+  /** Whether some server that lives does the work of the key. */
+  async isHeld(kind: LeaseKind, key: string): Promise<boolean> {
+    const holder = await findLeaseHolder(this.#store.read, { kind, key });
+    return holder !== undefined && (holder === this.#servers.id || this.#servers.knows(holder));
+  }
+
+  /** Takes the lease of what is made in this transaction, which costs no commit of its own; `taken` comes after it. */
   async take(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
     await insertLease(transaction, { kind, key }, this.#servers.id);
+  }
+
+  /** The transaction of `take` has committed. */
+  taken(kind: LeaseKind, key: string): void {
+    this.#held[kind].add(key);
   }
 
   /**
@@ -92,22 +114,31 @@ export class Leases {
     await this.#store.write((transaction) => deleteLease(transaction, { kind, key }, this.#servers.id));
   }
 
+  /** Gives a key up together with the record that its work is done for good. */
+  async giveUp(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
+    this.#held[kind].delete(key);
+    await deleteLease(transaction, { kind, key }, this.#servers.id);
+  }
+
   #note(kind: LeaseKind, key: string, serverId: string): boolean {
     if (serverId !== this.#servers.id) return false;
     this.#held[kind].add(key);
     return true;
   }
 
-  async #offerFree(): Promise<void> {
+  /** Tells of keys whose servers have gone; at the start also of those that had gone before. */
+  async offerFree(): Promise<void> {
     const free = await listFreeLeases(this.#store.read);
-    for (const { kind, key } of free) this.#listeners[kind as LeaseKind]?.onFree(key);
+    for (const { kind, key } of free) {
+      for (const { onFree } of this.#listeners[kind as LeaseKind] ?? []) onFree(key);
+    }
   }
 
   #loseAll(): void {
     for (const kind of Object.keys(this.#held) as LeaseKind[]) {
       const keys = [...this.#held[kind]];
       this.#held[kind].clear();
-      for (const key of keys) this.#listeners[kind]?.onLost(key);
+      for (const key of keys) for (const { onLost } of this.#listeners[kind]) onLost(key);
     }
   }
 }

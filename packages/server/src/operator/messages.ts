@@ -7,6 +7,7 @@ import {
   type Message,
 } from "@raworc/contract";
 import type { Logger } from "pino";
+import { outsideOfCalls } from "../audit/audit-note.ts";
 import { contentForAgent } from "../domain/addressing.ts";
 import type { HostConnection } from "../runtime/host-connection.ts";
 import { findBuild } from "../store/builds.ts";
@@ -21,16 +22,18 @@ import {
   updateMessage,
 } from "../store/messages.ts";
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import type { Lease } from "./connections.ts";
 import { DeltaWriter } from "./delta-writer.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import { LeaseLost, type Leases } from "./leases.ts";
 import { endMessage, failedBySystem, type MessageEnd } from "./message-ends.ts";
-import type { SessionLog } from "./session-log.ts";
+import type { Append, SessionLog } from "./session-log.ts";
 import { recordPaused } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Wakeups } from "./wakeups.ts";
 
 /** Deliveries of one message that broke off before it is given up. The host runs it once, whatever their number. */
 const DELIVERIES_MAX = 5;
@@ -42,6 +45,8 @@ const HOST_GRACE_MS = 30_000;
 export interface MessagesOptions {
   readonly store: Store;
   readonly sessionLog: SessionLog;
+  readonly wakeups: Wakeups;
+  readonly leases: Leases;
   readonly sessions: Sessions;
   readonly log: Logger;
   readonly faults: Faults;
@@ -63,23 +68,47 @@ export class Messages {
       concurrency: Number.POSITIVE_INFINITY,
       turn: (sessionId, signal) => this.#turn(sessionId, signal),
     });
+    const { leases, wakeups } = options;
+    wakeups.watch("messages", (id) => this.#loop.wake(id));
+    wakeups.watch("deletion", (id) => this.#loop.interrupt(id));
+    wakeups.watch("cancel", (id) => this.#whenHeld(id, () => this.#cancelRequested(id)));
+    wakeups.watch("pause", (id) => this.#whenHeld(id, () => this.#pauseRequested(id)));
+    leases.share("session", { onFree: (id) => this.#loop.wake(id), onLost: (id) => this.#leave(id) });
   }
 
+  /** Goes on with all that waits. */
   async begin(): Promise<void> {
     for (const sessionId of await listSessionsWithWork(this.#options.store.read)) this.#loop.wake(sessionId);
   }
 
   wake(sessionId: string): void {
-    this.#loop.wake(sessionId);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", sessionId)) this.#loop.wake(sessionId);
+    else wakeups.emit("messages", sessionId, undefined);
   }
 
   /** The session was deleted: nobody waits for its answer any more. */
   interrupt(sessionId: string): void {
-    this.#loop.interrupt(sessionId);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", sessionId)) this.#loop.interrupt(sessionId);
+    else wakeups.emit("deletion", sessionId, undefined);
   }
 
   /** Passes a recorded wish to cancel on to the host. The message's end tells what became of it. */
   async cancel(sessionId: string, messageId: string, signal: AbortSignal): Promise<void> {
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", sessionId)) await this.#cancel(sessionId, messageId, signal);
+    else wakeups.emit("cancel", sessionId, undefined);
+  }
+
+  /** A busy session is to be paused since a time: its message gets what is left of the grace, then it is cancelled. */
+  pause(sessionId: string, requestedAt: string): void {
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", sessionId)) this.#pause(sessionId, requestedAt);
+    else wakeups.emit("pause", sessionId, undefined);
+  }
+
+  async #cancel(sessionId: string, messageId: string, signal: AbortSignal): Promise<void> {
     const lease = this.#options.sessions.acquireNow(sessionId);
     try {
       await lease?.connection.cancelMessage(messageId, signal);
@@ -88,8 +117,32 @@ export class Messages {
     }
   }
 
-  /** A busy session is to be paused since a time: its message gets what is left of the grace, then it is cancelled. */
-  pause(sessionId: string, requestedAt: string): void {
+  /** What another server has recorded and told is done by the one that drives the session. */
+  #whenHeld(sessionId: string, work: () => Promise<void>): void {
+    if (!this.#options.leases.holds("session", sessionId)) return;
+    outsideOfCalls(work).catch((error: unknown) => {
+      this.#options.log.warn({ err: error, session: sessionId }, "a wish that another server took was not passed on");
+    });
+  }
+
+  async #cancelRequested(sessionId: string): Promise<void> {
+    const message = await findRunningMessage(this.#options.store.read, sessionId);
+    if (message?.cancel_requested !== true) return;
+    await this.#cancel(sessionId, message.id, AbortSignal.timeout(HOST_GRACE_MS));
+  }
+
+  async #pauseRequested(sessionId: string): Promise<void> {
+    const session = await findSession(this.#options.store.read, sessionId);
+    if (session?.pause_requested_at != null) this.#pause(sessionId, session.pause_requested_at);
+  }
+
+  /** This server was taken for gone. */
+  #leave(sessionId: string): void {
+    this.#endPause(sessionId);
+    this.#loop.interrupt(sessionId);
+  }
+
+  #pause(sessionId: string, requestedAt: string): void {
     if (this.#pauses.has(sessionId)) return;
     const left = Math.max(0, Date.parse(requestedAt) + PAUSE_GRACE_MS - Date.now());
     const end = () => {
@@ -113,16 +166,35 @@ export class Messages {
     const message = await findRunningMessage(store.read, sessionId);
     if (message === undefined) return;
     await store.write((transaction) => updateMessage(transaction, message.id, { cancel_requested: true }));
-    await this.cancel(sessionId, message.id, AbortSignal.timeout(HOST_GRACE_MS));
+    await this.#cancel(sessionId, message.id, AbortSignal.timeout(HOST_GRACE_MS));
   }
 
   async #turn(sessionId: string, signal: AbortSignal): Promise<Outcome> {
+    if (!(await this.#isMine(sessionId))) return "done";
+    try {
+      return await this.#handleAll(sessionId, signal);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+      return { againAfterMs: 0 };
+    }
+  }
+
+  /** Whether this server is the one to handle the session's messages, if there are any. */
+  async #isMine(sessionId: string): Promise<boolean> {
+    const { leases, store } = this.#options;
+    if (leases.holds("session", sessionId)) return true;
+    // What is read before the lease is held may be old by then: the turn reads it again.
+    if ((await findNextMessage(store.read, sessionId)) === undefined) return false;
+    return leases.hold("session", sessionId);
+  }
+
+  async #handleAll(sessionId: string, signal: AbortSignal): Promise<Outcome> {
     const { store } = this.#options;
     for (;;) {
       const message = await findNextMessage(store.read, sessionId);
       const session = await findSession(store.read, sessionId);
       if (message === undefined || session === undefined || !canWork(session)) return "done";
-      if (session.pause_requested_at !== null) this.pause(sessionId, session.pause_requested_at);
+      if (session.pause_requested_at !== null) this.#pause(sessionId, session.pause_requested_at);
       if (!(await this.#handle(session, message, signal))) return "done";
       this.#deliveries.delete(message.id);
     }
@@ -159,14 +231,14 @@ export class Messages {
     try {
       return await this.#options.sessions.acquire(message.session_id, signal);
     } catch (error) {
-      if (isRaworcError(error)) return undefined;
+      if (isRaworcError(error) && error.code !== "not_ready") return undefined;
       throw error;
     }
   }
 
   /** Records that the message runs. False when it was ended meanwhile. */
   #begin(message: StoredMessage): Promise<boolean> {
-    return this.#options.sessionLog.write(async (transaction, append) => {
+    return this.#record(message.session_id, async (transaction, append) => {
       const current = await findMessage(transaction, message.id);
       const session = await findSession(transaction, message.session_id);
       if (current?.status !== "queued" || session === undefined || !canWork(session)) return false;
@@ -188,19 +260,19 @@ export class Messages {
     message: StoredMessage,
     signal: AbortSignal,
   ): Promise<MessageEnd> {
-    const { log, sessionLog, sessions, store } = this.#options;
-    const deliveries = (this.#deliveries.get(message.id) ?? 0) + 1;
-    this.#deliveries.set(message.id, deliveries);
+    const { leases, log, sessions, store } = this.#options;
     const build = session.build_id === null ? undefined : await findBuild(store.read, session.build_id);
     const manifest = build?.agents.find((agent) => agent.name === message.agent)?.manifest ?? null;
     const limitMs = (manifest?.timeout_s ?? AGENT_TIMEOUT_DEFAULT_S) * 1000 + HOST_GRACE_MS;
     const deadline = AbortSignal.timeout(limitMs);
-    const writer = new DeltaWriter(sessionLog, message);
+    const writer = new DeltaWriter(message, (work) => this.#record(session.id, work));
     try {
       // Line 0 tells of the start; each delta in the log is one line more.
       const resumed = message.status === "running";
       const from = resumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
       const request = await this.#request(session, message);
+      // A host that was told to forget a message would run it again.
+      if (!(await leases.hold("session", session.id))) throw new LeaseLost("This server was silent for too long");
       const lines = connection.message(request, {
         from,
         signal: AbortSignal.any([signal, deadline]),
@@ -210,7 +282,10 @@ export class Messages {
       if (end !== undefined) return toEnd(message, end);
       throw new Error("The host's answer broke off");
     } catch (error) {
-      if (signal.aborted) throw error;
+      // Neither the store nor other servers say anything about this delivery.
+      if (signal.aborted || error instanceof LeaseLost || isRaworcError(error, "not_ready")) throw error;
+      const deliveries = (this.#deliveries.get(message.id) ?? 0) + 1;
+      this.#deliveries.set(message.id, deliveries);
       if (deadline.aborted) {
         await sessions.restart(session.id);
       } else {
@@ -268,8 +343,22 @@ export class Messages {
     };
   }
 
+  /** Records what was done for a session. Throws LeaseLost, and writes nothing, when another server does that now. */
+  #record<T>(sessionId: string, work: (transaction: Transaction, append: Append) => Promise<T>): Promise<T> {
+    const { leases, sessionLog } = this.#options;
+    return sessionLog.write(async (transaction, append) => {
+      await leases.guard(transaction, "session", sessionId);
+      return work(transaction, append);
+    });
+  }
+
+  #endPause(sessionId: string): void {
+    clearTimeout(this.#pauses.get(sessionId));
+    this.#pauses.delete(sessionId);
+  }
+
   async #end(message: StoredMessage, end: MessageEnd): Promise<void> {
-    await this.#options.sessionLog.write(async (transaction, append) => {
+    await this.#record(message.session_id, async (transaction, append) => {
       const current = await findMessage(transaction, message.id);
       if (current === undefined || (current.status !== "queued" && current.status !== "running")) return;
       const session = await findSession(transaction, message.session_id);
@@ -279,8 +368,7 @@ export class Messages {
       await endMessage(transaction, append, current, told);
       if (session === undefined || session.desired !== "running") return;
       if (paused) {
-        clearTimeout(this.#pauses.get(session.id));
-        this.#pauses.delete(session.id);
+        this.#endPause(session.id);
         await recordPaused(transaction, append, session.id);
         return;
       }

@@ -8,6 +8,7 @@ import { now } from "../store/time.ts";
 import { fixedShape, sessionComputer } from "./computer-spec.ts";
 import type { Faults } from "./faults.ts";
 import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
+import type { Leases } from "./leases.ts";
 import type { SessionLog } from "./session-log.ts";
 import { createSession, type Requester, type SessionDraft } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
@@ -16,6 +17,7 @@ import type { WarmComputer, WarmPool } from "./warm-pool.ts";
 export interface SessionOpenerOptions {
   readonly store: Store;
   readonly sessionLog: SessionLog;
+  readonly leases: Leases;
   readonly sessions: Sessions;
   readonly pool: WarmPool;
   readonly driver: RuntimeDriver;
@@ -50,12 +52,15 @@ export class SessionOpener {
   }
 
   async #openCold(draft: SessionDraft, requester: Requester, onRecord: OnRecord): Promise<StoredSession> {
-    const session = await this.#options.sessionLog.write(async (transaction, append) => {
+    const { leases, sessionLog, sessions } = this.#options;
+    const session = await sessionLog.write(async (transaction, append) => {
       const created = await createSession(transaction, append, draft, requester);
+      await leases.take(transaction, "session", created.id);
       onRecord(created);
       return created;
     });
-    this.#options.sessions.wake(session.id);
+    leases.taken("session", session.id);
+    sessions.wake(session.id);
     return session;
   }
 
@@ -65,34 +70,36 @@ export class SessionOpener {
     signal: AbortSignal,
     onRecord: OnRecord,
   ): Promise<StoredSession | undefined> {
-    const { faults, log, pool, sessions } = this.#options;
+    const { faults, leases, log, pool, sessions } = this.#options;
     const { build, space } = draft;
     const shape = fixedShape(sessionComputer({ id: "", ...draft }, space, build));
-    const computer = pool.take(space.id, build?.id ?? null, shape);
+    const computer = await pool.take(space, build, shape, signal);
     if (computer === undefined) return undefined;
     try {
       await faults.around("pool_claim", () => this.#claim(computer, draft, signal));
       const session = await faults.around("pool_session", () => this.#record(computer, draft, requester, onRecord));
+      leases.taken("session", session.id);
       sessions.adopt(session.id, computer.connection);
-      pool.settle(space.id, session.id);
+      computer.release(true);
       return session;
     } catch (error) {
       log.warn({ err: error, computer: computer.id }, "a computer of the pool could not be used");
       computer.connection.close();
-      pool
-        .discard(computer.id)
-        .catch((failure: unknown) => log.warn({ err: failure, computer: computer.id }, "it could not be removed"))
-        .finally(() => pool.wake(space.id));
+      computer.release(false);
       // A refusal of the session itself would be the same without the pool.
       if (isRaworcError(error) && error.status < 500) throw error;
       return undefined;
     }
   }
 
-  async #claim({ connection, id, spec }: WarmComputer, draft: SessionDraft, signal: AbortSignal): Promise<void> {
+  async #claim(
+    { connection, id, limits: made }: WarmComputer,
+    draft: SessionDraft,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { driver, environmentOf } = this.#options;
     const { build, limits, space } = draft;
-    const same = (["cpus", "memory_mb", "pids"] as const).every((name) => limits[name] === spec.limits[name]);
+    const same = (["cpus", "memory_mb", "pids"] as const).every((name) => limits[name] === made[name]);
     if (!same) await driver.changeLimits(id, limits);
     const subject = { id, space_id: space.id, space_name: space.name };
     await connection.claim(await hostClaim(subject, build, environmentOf), signal);
@@ -108,6 +115,7 @@ export class SessionOpener {
       if (!(await deletePoolComputer(transaction, computer.id)))
         throw new Error("The computer is no longer the pool's");
       const { id } = await createSession(transaction, append, draft, requester, computer.id);
+      await this.#options.leases.take(transaction, "session", id);
       await updateSession(transaction, id, {
         state: "idle",
         attempted: true,

@@ -10,6 +10,7 @@ import { now } from "../store/time.ts";
 import { sessionComputer } from "./computer-spec.ts";
 import type { Connections } from "./connections.ts";
 import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
+import type { Leases } from "./leases.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /** What one turn of a session works with; steps change `observed` as the world changes. */
@@ -22,6 +23,7 @@ export interface SessionTurn {
 export interface SessionStepsOptions {
   readonly store: Store;
   readonly sessionLog: SessionLog;
+  readonly leases: Leases;
   readonly driver: RuntimeDriver;
   readonly connections: Connections;
   readonly environmentOf: EnvironmentOf;
@@ -33,12 +35,23 @@ export type SessionSteps = Readonly<Record<SessionStep, (turn: SessionTurn) => P
 
 const STOP_GRACE_MS = 2000;
 
-/** How each step of a plan is taken. All may be repeated. */
+/** How each step of a plan is taken. All may be repeated. Throws LeaseLost when another server drives the session now. */
 export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
-  const { connections, driver, sessionLog, store } = options;
+  const { connections, driver, leases, sessionLog, store } = options;
 
   const record = (id: string, change: SessionChange): Promise<void> =>
-    store.write((transaction) => updateSession(transaction, id, change));
+    store.write(async (transaction) => {
+      await leases.guard(transaction, "session", id);
+      await updateSession(transaction, id, change);
+    });
+
+  /** There is nothing more to do for the session, so nobody needs its lease. */
+  const recordRemoved = ({ session: { id } }: SessionTurn): Promise<void> =>
+    store.write(async (transaction) => {
+      await leases.guard(transaction, "session", id);
+      await updateSession(transaction, id, { desired: "removed", container_id: null });
+      await leases.giveUp(transaction, "session", id);
+    });
 
   const buildOf = async (session: StoredSession): Promise<StoredBuild | undefined> =>
     session.build_id === null ? undefined : findBuild(store.read, session.build_id);
@@ -60,6 +73,7 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
 
   const recordReady = async ({ session, observed }: SessionTurn): Promise<void> => {
     await sessionLog.write(async (transaction, append) => {
+      await leases.guard(transaction, "session", session.id);
       const current = await findSession(transaction, session.id);
       if (current?.state !== "init" || current.desired !== "running") return;
       await updateSession(transaction, session.id, {
@@ -119,6 +133,6 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
       connections.drop(session.id);
       await driver.remove(session.id, { volume: true });
     },
-    record_removed: ({ session }) => record(session.id, { desired: "removed", container_id: null }),
+    record_removed: recordRemoved,
   };
 }

@@ -1,18 +1,21 @@
-import { RaworcError } from "@raworc/contract";
+import { isRaworcError, RaworcError } from "@raworc/contract";
 import type { Logger } from "pino";
 import { planSession } from "../domain/session-plan.ts";
 import { DriverError, type ObservedComputer, type RuntimeDriver } from "../runtime/driver.ts";
-import type { HostConnection } from "../runtime/host-connection.ts";
-import { findSession, listLiveSessionIds, type StoredSession, updateSession } from "../store/sessions.ts";
+import { HostConnection } from "../runtime/host-connection.ts";
+import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import { Connections, type Lease } from "./connections.ts";
+import type { Done, Errands } from "./errands.ts";
 import type { Faults } from "./faults.ts";
 import type { EnvironmentOf } from "./host-claim.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import { LeaseLost, type Leases } from "./leases.ts";
 import { failUnfinishedMessages } from "./message-ends.ts";
 import type { SessionLog } from "./session-log.ts";
 import { wakeSession } from "./session-requests.ts";
 import { createSessionSteps, type SessionSteps, type SessionTurn } from "./session-steps.ts";
+import type { Wakeups } from "./wakeups.ts";
 
 /** Attempts to make a computer before the session goes to `error`. */
 const ATTEMPTS_MAX = 4;
@@ -21,6 +24,9 @@ const STOP_GRACE_MS = 2000;
 export interface SessionsOptions {
   readonly store: Store;
   readonly sessionLog: SessionLog;
+  readonly wakeups: Wakeups;
+  readonly leases: Leases;
+  readonly errands: Errands;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
   readonly faults: Faults;
@@ -33,7 +39,10 @@ export interface SessionsOptions {
   readonly onUnused: (sessionId: string) => void;
 }
 
-/** Drives sessions from what is recorded to what is there: observe, plan, execute, record. */
+/**
+ * Drives sessions from what is recorded to what is there: observe, plan, execute, record. Of several servers, the one that
+ * holds a session's lease does so; whatever is asked of another one's sessions here is passed on to it.
+ */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #loop: KeyedLoop;
@@ -41,7 +50,9 @@ export class Sessions {
   readonly #connections: Connections;
   readonly #attempts = new Map<string, number>();
   /** Who waits for a session to have no running computer, or no computer at all. */
-  readonly #endings = new Map<string, Set<() => void>>();
+  readonly #endings = new Map<string, Set<(ended: boolean) => void>>();
+  /** Ends the uses of computers that other servers keep awake. */
+  readonly #guests = new Set<() => void>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -57,36 +68,40 @@ export class Sessions {
       connections: this.#connections,
       exclusive: (id, work) => this.#loop.exclusive(id, work),
     });
+    options.wakeups.watch("session", (id) => this.#loop.wake(id));
+    options.wakeups.watch("deletion", (id) => this.#loop.interrupt(id));
+    options.leases.share("session", {
+      onFree: (id) => this.#loop.wake(id),
+      onLost: (id) => {
+        this.#leave(id);
+        this.#loop.interrupt(id);
+      },
+    });
+    options.errands.serve("use", ({ subject }, signal) => this.#keepAwake(subject, signal));
+    options.errands.serve("rest", ({ subject }, signal) => this.#tellOfEnd(subject, signal));
+    options.errands.serve("limits", ({ subject }) => this.#tellOfLimits(subject));
   }
 
-  /**
-   * Looks at everything once: takes up what runs, goes on with what was begun, removes what no record owns. Gives the ids
-   * of all sessions that are there. `pooled` computers have an owner too.
-   */
-  async begin(signal: AbortSignal, pooled: readonly string[]): Promise<readonly string[]> {
-    const { driver, log, store } = this.#options;
-    const live = new Set(await listLiveSessionIds(store.read));
-    for (const computer of await driver.list()) {
-      if (computer.kind !== "session" || live.has(computer.id) || pooled.includes(computer.id)) continue;
-      log.info({ session: computer.id }, "removing a computer that no session owns");
-      await driver.remove(computer.id, { volume: true });
-    }
-    driver.watch(({ id }) => {
+  /** Hears from the driver what becomes of computers. */
+  begin(signal: AbortSignal): void {
+    this.#options.driver.watch(({ id }) => {
       this.lost(id);
       this.#options.onLost(id);
     }, signal);
-    for (const id of live) this.#loop.wake(id);
-    return [...live];
   }
 
   /** The record has changed. */
   wake(id: string): void {
-    this.#loop.wake(id);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", id)) this.#loop.wake(id);
+    else wakeups.emit("session", id, undefined);
   }
 
   /** A deletion doesn't wait for a start that is under way. */
   interrupt(id: string): void {
-    this.#loop.interrupt(id);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("session", id)) this.#loop.interrupt(id);
+    else wakeups.emit("deletion", id, undefined);
   }
 
   /** The computer may have died or been changed: forgets the connection and looks again. */
@@ -116,47 +131,31 @@ export class Sessions {
    * The right to use a session's computer, which is woken where it rests; it stays awake until the lease is released.
    * Rejects with RaworcError where the session is paused, in error or gone.
    */
-  async acquire(id: string, signal: AbortSignal): Promise<Lease> {
-    const lease = this.#connections.take(id);
-    if (lease !== undefined) return lease;
-    await this.#options.store.write((transaction) => wakeSession(transaction, id));
-    const waiting = this.#connections.wait(id, signal);
-    this.#loop.wake(id);
-    return waiting;
+  acquire(id: string, signal: AbortSignal): Promise<Lease> {
+    return this.#options.leases.holds("session", id) ? this.#acquire(id, signal) : this.#visit(id, signal);
   }
 
-  /** A lease if the computer is ready at this moment; for what may as well be left. */
+  /** A lease if the computer is ready at this moment, and this server's; for what may as well be left. */
   acquireNow(id: string): Lease | undefined {
-    return this.#connections.take(id);
+    return this.#options.leases.holds("session", id) ? this.#connections.take(id) : undefined;
   }
 
   /** Resolves when the computer of a paused or deleted session runs no more, or with the signal. */
-  ended(id: string, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const endings = this.#endings.get(id) ?? new Set();
-      this.#endings.set(id, endings);
-      const done = () => {
-        endings.delete(done);
-        if (endings.size === 0 && this.#endings.get(id) === endings) this.#endings.delete(id);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      endings.add(done);
-      signal.addEventListener("abort", done);
-      if (signal.aborted) done();
-      this.#loop.wake(id);
-    });
+  async ended(id: string, signal: AbortSignal): Promise<void> {
+    const { errands, leases } = this.#options;
+    while (leases.holds("session", id)) if (await this.#ended(id, signal)) return;
+    try {
+      (await errands.ask("rest", id, signal)).end();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   /** Applies the recorded limits to the computer as it is; one that does not run gets them when it starts. */
-  async applyLimits(id: string): Promise<void> {
-    const { driver, store } = this.#options;
-    await this.#loop.exclusive(id, async () => {
-      const session = await findSession(store.read, id);
-      const { status } = await driver.observe(id);
-      if (session === undefined || (status !== "running" && status !== "frozen")) return;
-      await driver.changeLimits(id, session.limits);
-    });
+  async applyLimits(id: string, signal: AbortSignal): Promise<void> {
+    const { errands, leases } = this.#options;
+    if (leases.holds("session", id)) await this.#applyLimits(id);
+    else (await errands.ask("limits", id, signal)).end();
   }
 
   /** Ends the computer of a session whose host no longer does its work; it is started again by the next turn. */
@@ -168,13 +167,123 @@ export class Sessions {
   /** Computers stay as they are. */
   async close(): Promise<void> {
     await this.#loop.close();
+    for (const end of [...this.#guests]) end();
     this.#connections.close();
   }
 
-  async #turn(id: string, signal: AbortSignal): Promise<Outcome> {
+  async #acquire(id: string, signal: AbortSignal): Promise<Lease> {
+    const lease = this.#connections.take(id);
+    if (lease !== undefined) return lease;
+    await this.#options.store.write((transaction) => wakeSession(transaction, id));
+    const waiting = this.#connections.wait(id, signal);
+    this.#loop.wake(id);
+    return waiting;
+  }
+
+  /** The use of a computer that another server keeps awake meanwhile. It has been handed its identity by that one. */
+  async #visit(id: string, signal: AbortSignal): Promise<Lease> {
+    const { driver, errands } = this.#options;
+    const errand = await errands.ask("use", id, signal);
+    const connection = new HostConnection(driver.socketDirectory(id));
+    const release = () => {
+      if (!this.#guests.delete(release)) return;
+      connection.close();
+      errand.end();
+    };
+    this.#guests.add(release);
+    return { connection, release };
+  }
+
+  async #keepAwake(id: string, signal: AbortSignal): Promise<Done | undefined> {
+    if (!(await this.#isMine(id))) return undefined;
+    const lease = await this.#acquire(id, signal);
+    return { onEnd: () => lease.release() };
+  }
+
+  async #tellOfEnd(id: string, signal: AbortSignal): Promise<Done | undefined> {
+    const session = await findSession(this.#options.store.read, id);
+    if (session === undefined || session.desired === "removed") return {};
+    if (!(await this.#isMine(id))) return undefined;
+    return (await this.#ended(id, signal)) ? {} : undefined;
+  }
+
+  async #tellOfLimits(id: string): Promise<Done | undefined> {
+    if (!(await this.#isMine(id))) return undefined;
+    await this.#applyLimits(id);
+    return {};
+  }
+
+  /** False when another server drives the session now. */
+  #ended(id: string, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const endings = this.#endings.get(id) ?? new Set();
+      this.#endings.set(id, endings);
+      const done = (ended: boolean) => {
+        endings.delete(done);
+        if (endings.size === 0 && this.#endings.get(id) === endings) this.#endings.delete(id);
+        signal.removeEventListener("abort", onAbort);
+        resolve(ended);
+      };
+      const onAbort = () => done(true);
+      endings.add(done);
+      signal.addEventListener("abort", onAbort);
+      if (signal.aborted) onAbort();
+      this.#loop.wake(id);
+    });
+  }
+
+  async #applyLimits(id: string): Promise<void> {
     const { driver, store } = this.#options;
+    await this.#loop.exclusive(id, async () => {
+      const session = await findSession(store.read, id);
+      const { status } = await driver.observe(id);
+      if (session === undefined || (status !== "running" && status !== "frozen")) return;
+      await driver.changeLimits(id, session.limits);
+    });
+  }
+
+  /** Another server drives the session now. */
+  #leave(id: string): void {
+    this.#options.errands.leave(id);
+    this.#connections.drop(id);
+    this.#connections.reject(id, new RaworcError("not_ready", "Another server has taken the session over; try again."));
+    this.#end(id, false);
+  }
+
+  /**
+   * Whether this server is the one to drive the session, which it takes when nobody does. A fork is made where its parent
+   * is driven, whose computer stands still meanwhile.
+   */
+  async #isMine(id: string): Promise<boolean> {
+    const { leases, store } = this.#options;
+    if (leases.holds("session", id)) return true;
     const session = await findSession(store.read, id);
-    if (session === undefined) return "done";
+    if (session === undefined || session.desired === "removed") return false;
+    if (!session.copied && session.parent_session_id !== null) {
+      const parent = await findSession(store.read, session.parent_session_id);
+      if (parent?.desired === "running" && !(await leases.hold("session", parent.id))) return false;
+    }
+    return leases.hold("session", id);
+  }
+
+  async #turn(id: string, signal: AbortSignal): Promise<Outcome> {
+    if (!(await this.#isMine(id))) return "done";
+    try {
+      return await this.#drive(id, signal);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+      this.#leave(id);
+      return { againAfterMs: 0 };
+    }
+  }
+
+  async #drive(id: string, signal: AbortSignal): Promise<Outcome> {
+    const { driver, leases, store } = this.#options;
+    const session = await findSession(store.read, id);
+    if (session === undefined) {
+      await leases.release("session", id);
+      return "done";
+    }
     // Nothing was ever made for a new session, so there is nothing to look for.
     const fresh = session.desired === "running" && !session.attempted;
     const observed = fresh ? absent(id) : await driver.observe(id);
@@ -187,7 +296,7 @@ export class Sessions {
     try {
       for (const step of steps) await this.#options.faults.around(step, () => this.#steps[step](turn));
     } catch (error) {
-      if (signal.aborted || session.desired !== "running") throw error;
+      if (signal.aborted || session.desired !== "running" || isNoFault(error)) throw error;
       return this.#failed(session, error);
     }
     this.#attempts.delete(id);
@@ -205,6 +314,7 @@ export class Sessions {
     this.#options.log.error({ err: error, session: session.id }, "session failed");
     const reason = expected ? error.message : "The server failed; its log says why";
     const failed = await this.#options.sessionLog.write(async (transaction, append) => {
+      await this.#options.leases.guard(transaction, "session", session.id);
       const current = await findSession(transaction, session.id);
       if (current === undefined || current.desired !== "running" || current.state === "paused") return false;
       await failUnfinishedMessages(transaction, append, session.id, { code: "computer_failed", message: reason });
@@ -231,9 +341,14 @@ export class Sessions {
     }
   }
 
-  #end(id: string): void {
-    for (const done of [...(this.#endings.get(id) ?? [])]) done();
+  #end(id: string, ended = true): void {
+    for (const done of [...(this.#endings.get(id) ?? [])]) done(ended);
   }
+}
+
+/** The store is away, or the session another server's: that says nothing of the session. */
+function isNoFault(error: unknown): boolean {
+  return error instanceof LeaseLost || isRaworcError(error, "not_ready");
 }
 
 function absent(id: string): ObservedComputer {

@@ -1,11 +1,14 @@
 import { randomUUIDv7 } from "node:crypto";
+import { Limits } from "@raworc/contract";
 import type { Logger } from "pino";
+import { z } from "zod";
 import { limitsOfSpace } from "../domain/limits.ts";
 import type { ComputerSpec, RuntimeDriver } from "../runtime/driver.ts";
 import { HostConnection } from "../runtime/host-connection.ts";
-import { findNewestBuild } from "../store/builds.ts";
+import { findNewestBuild, type StoredBuild } from "../store/builds.ts";
 import {
   deletePoolComputer,
+  findPoolComputer,
   insertPoolComputer,
   listPoolComputers,
   type PoolComputer,
@@ -13,30 +16,51 @@ import {
 import { findSpaceById, listSpaceIds, type StoredSpace } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
 import { fixedShape, sessionComputer } from "./computer-spec.ts";
+import type { Done, Errands } from "./errands.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
+import { LeaseLost, type Leases } from "./leases.ts";
+import type { Wakeups } from "./wakeups.ts";
 
 export interface WarmPoolOptions {
   readonly store: Store;
+  readonly wakeups: Wakeups;
+  readonly leases: Leases;
+  readonly errands: Errands;
   readonly driver: RuntimeDriver;
   readonly log: Logger;
   readonly faults: Faults;
 }
 
 /** A computer that runs, has no identity yet, and is nobody else's from the moment it is taken. */
-export interface WarmComputer {
+export interface WarmComputer extends Waiting {
+  /**
+   * Comes last: with true when a session is recorded under its id, and its row in the pool removed, in one transaction.
+   * Never throws.
+   */
+  release(used: boolean): void;
+}
+
+interface Waiting {
   readonly id: string;
+  readonly spaceId: string;
   readonly connection: HostConnection;
   readonly containerId: string | null;
   readonly volumeId: string | null;
   /** What it was made with; CPUs, memory and pids can still be changed. */
-  readonly spec: ComputerSpec;
-}
-
-interface Waiting extends WarmComputer {
+  readonly limits: Limits;
   readonly buildId: string | null;
   readonly shape: string;
 }
+
+/** What is asked of the server that fills a space's pool, and what it gives away. */
+const WarmRequest = z.object({ build_id: z.string().nullable(), shape: z.string() });
+const WarmAnswer = z.object({
+  id: z.string(),
+  container_id: z.string().nullable(),
+  volume_id: z.string().nullable(),
+  limits: Limits,
+});
 
 /** What a space's pool is to hold. */
 interface Wanted {
@@ -47,6 +71,8 @@ interface Wanted {
 }
 
 const HEALTH_MS = 10_000;
+/** How long another server's pool is waited for; a new computer takes not much longer. */
+const OTHER_MS = 2000;
 
 /**
  * Keeps computers started for sessions to come, as many as each space's `warm_pool` says, of its newest build. Each is made
@@ -67,6 +93,12 @@ export class WarmPool {
       concurrency: 4,
       turn: (spaceId, signal) => this.#turn(spaceId, signal),
     });
+    const { errands, leases, wakeups } = options;
+    wakeups.watch("pool", (id) => this.#loop.wake(id));
+    wakeups.watch("space", (id) => this.#loop.wake(id));
+    leases.share("pool", { onFree: (id) => this.#loop.wake(id), onLost: (id) => this.#leave(id) });
+    errands.serve("drain", ({ subject }) => this.#drainForOther(subject));
+    errands.serve("warm", ({ request, subject }) => this.#giveAway(subject, WarmRequest.parse(request)));
   }
 
   /** Fills all pools. Computers of a server that was killed are taken up again by the first turn. */
@@ -74,14 +106,11 @@ export class WarmPool {
     for (const id of await listSpaceIds(this.#options.store.read)) this.#loop.wake(id);
   }
 
-  /** Ids of all computers that a row owns. */
-  async ids(): Promise<readonly string[]> {
-    return (await listPoolComputers(this.#options.store.read)).map(({ id }) => id);
-  }
-
   /** The space's settings or its newest build have changed. */
   wake(spaceId: string): void {
-    this.#loop.wake(spaceId);
+    const { leases, wakeups } = this.#options;
+    if (leases.holds("pool", spaceId)) this.#loop.wake(spaceId);
+    else wakeups.emit("pool", spaceId, undefined);
   }
 
   /** The computer has died: it is looked at again, if it is one of the pool's. */
@@ -91,23 +120,80 @@ export class WarmPool {
     }
   }
 
-  /**
-   * Takes a computer that fits out of the pool. Its row is removed in the transaction that records the session under its
-   * id; then, or when that fails, comes `settle` or `discard`.
-   */
-  take(spaceId: string, buildId: string | null, shape: string): WarmComputer | undefined {
-    const waiting = this.#waiting.get(spaceId) ?? [];
-    const index = waiting.findIndex((computer) => computer.buildId === buildId && computer.shape === shape);
-    if (index === -1) return undefined;
-    const [computer] = waiting.splice(index, 1);
-    if (computer !== undefined) this.#taken.add(computer.id);
-    return computer;
+  /** Takes a computer that fits out of the pool, whichever server fills that. Undefined where there is none. */
+  async take(
+    space: StoredSpace,
+    build: StoredBuild | undefined,
+    shape: string,
+    signal: AbortSignal,
+  ): Promise<WarmComputer | undefined> {
+    const buildId = build?.id ?? null;
+    if (this.#options.leases.holds("pool", space.id)) return this.#take(space.id, buildId, shape);
+    if ((space.settings.warm_pool ?? 0) === 0) return undefined;
+    return this.#takeFromOther(space.id, buildId, shape, signal);
   }
 
-  /** A taken computer has become a session's; another one is made for the pool. */
-  settle(spaceId: string, id: string): void {
-    this.#taken.delete(id);
-    this.#loop.wake(spaceId);
+  #take(spaceId: string, buildId: string | null, shape: string): WarmComputer | undefined {
+    const waiting = this.#waiting.get(spaceId) ?? [];
+    const index = waiting.findIndex((computer) => computer.buildId === buildId && computer.shape === shape);
+    const [computer] = index === -1 ? [] : waiting.splice(index, 1);
+    if (computer === undefined) return undefined;
+    this.#taken.add(computer.id);
+    return { ...computer, release: (used) => this.#release(computer, used) };
+  }
+
+  async #takeFromOther(
+    spaceId: string,
+    buildId: string | null,
+    shape: string,
+    signal: AbortSignal,
+  ): Promise<WarmComputer | undefined> {
+    const { driver, errands, log } = this.#options;
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(OTHER_MS)]);
+    const request: z.input<typeof WarmRequest> = { build_id: buildId, shape };
+    try {
+      const { end, result } = await errands.ask("warm", spaceId, patience, request);
+      const answer = WarmAnswer.nullable().parse(result);
+      if (answer === null) {
+        end();
+        return undefined;
+      }
+      const { container_id: containerId, id, limits, volume_id: volumeId } = answer;
+      const connection = new HostConnection(driver.socketDirectory(id));
+      return { id, spaceId, connection, containerId, volumeId, limits, buildId, shape, release: end };
+    } catch (error) {
+      signal.throwIfAborted();
+      log.info({ err: error, space: spaceId }, "no computer of another server's pool could be had");
+      return undefined;
+    }
+  }
+
+  async #giveAway(spaceId: string, { build_id, shape }: z.output<typeof WarmRequest>): Promise<Done | undefined> {
+    if (!(await this.#options.leases.hold("pool", spaceId))) return undefined;
+    const computer = this.#take(spaceId, build_id, shape);
+    if (computer === undefined) return { result: null };
+    const { connection, containerId: container_id, id, limits, volumeId: volume_id } = computer;
+    connection.close();
+    const result: z.input<typeof WarmAnswer> = { id, container_id, volume_id, limits };
+    // Whether it was used is in the store: then it has no row in the pool.
+    return { result, onEnd: () => computer.release(false) };
+  }
+
+  /** One that is not used is removed, unless it is another server's meanwhile. Another one is made for the pool. */
+  #release(computer: Waiting, used: boolean): void {
+    const { leases, log } = this.#options;
+    const { connection, id, spaceId } = computer;
+    const release = async (): Promise<void> => {
+      if (used) return;
+      connection.close();
+      if (leases.holds("pool", spaceId)) await this.#discard(id);
+    };
+    release()
+      .catch((error: unknown) => log.warn({ err: error, computer: id }, "a computer of the pool could not be removed"))
+      .finally(() => {
+        this.#taken.delete(id);
+        this.wake(spaceId);
+      });
   }
 
   /** How many wait, by space id. */
@@ -116,21 +202,42 @@ export class WarmPool {
   }
 
   /** Removes all computers that wait for a space's sessions. */
-  async drain(spaceId: string): Promise<void> {
+  async drain(spaceId: string, signal: AbortSignal): Promise<void> {
+    const { errands, leases } = this.#options;
+    if (leases.holds("pool", spaceId)) await this.#drain(spaceId);
+    else (await errands.ask("drain", spaceId, signal)).end();
+  }
+
+  async #drainForOther(spaceId: string): Promise<Done | undefined> {
+    if (!(await this.#options.leases.hold("pool", spaceId))) return undefined;
+    await this.#drain(spaceId);
+    return {};
+  }
+
+  /** This server was taken for gone: its computers are the next one's. */
+  #leave(spaceId: string): void {
+    for (const { connection } of this.#waiting.get(spaceId) ?? []) connection.close();
+    this.#waiting.delete(spaceId);
+    this.#options.errands.leave(spaceId);
+    this.#loop.interrupt(spaceId);
+  }
+
+  async #drain(spaceId: string): Promise<void> {
     await this.#loop.exclusive(spaceId, async () => {
-      for (const row of await listPoolComputers(this.#options.store.read, spaceId)) await this.discard(row.id);
+      for (const row of await listPoolComputers(this.#options.store.read, spaceId)) await this.#discard(row.id);
     });
   }
 
-  /** Removes a computer of the pool, whatever became of it. */
-  async discard(id: string): Promise<void> {
+  /** Removes a computer, if it is the pool's still. */
+  async #discard(id: string): Promise<void> {
     for (const waiting of this.#waiting.values()) {
       const index = waiting.findIndex((computer) => computer.id === id);
       if (index !== -1) waiting.splice(index, 1)[0]?.connection.close();
     }
-    await this.#options.driver.remove(id, { volume: true });
-    await this.#options.store.write((transaction) => deletePoolComputer(transaction, id));
-    this.#taken.delete(id);
+    const { driver, store } = this.#options;
+    if ((await findPoolComputer(store.read, id)) === undefined) return;
+    await driver.remove(id, { volume: true });
+    await store.write((transaction) => deletePoolComputer(transaction, id));
   }
 
   /** Computers stay as they are. */
@@ -141,23 +248,43 @@ export class WarmPool {
   }
 
   async #turn(spaceId: string, signal: AbortSignal): Promise<Outcome> {
-    const { faults, store } = this.#options;
+    const { leases, store } = this.#options;
     const space = await findSpaceById(store.read, spaceId);
-    if (space === undefined) return "done";
-    const wanted = await this.#wanted(space);
+    const wanted = space === undefined ? undefined : await this.#wanted(space);
+    const rows = await listPoolComputers(store.read, spaceId);
+    if (wanted === undefined || (wanted.count === 0 && rows.length === 0)) {
+      await leases.release("pool", spaceId);
+      return "done";
+    }
+    if (!(await leases.hold("pool", spaceId))) return "done";
+    try {
+      return await this.#fill(spaceId, wanted, signal);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+      return { againAfterMs: 0 };
+    }
+  }
+
+  async #fill(spaceId: string, wanted: Wanted, signal: AbortSignal): Promise<Outcome> {
+    const { faults, leases, store } = this.#options;
     const rows = await listPoolComputers(store.read, spaceId);
     const kept: PoolComputer[] = [];
     for (const row of rows) {
       if (this.#taken.has(row.id)) continue;
       const fits = row.build_id === wanted.buildId && row.shape === wanted.shape && kept.length < wanted.count;
       if (fits && (await this.#isGood(row, wanted, signal))) kept.push(row);
-      else await this.discard(row.id);
+      else await this.#discard(row.id);
     }
     // Whoever asks for a session goes before the filling of the pool: one computer at a time.
     if (kept.length >= wanted.count) return "done";
     const id = randomUUIDv7();
     const row = { id, space_id: spaceId, build_id: wanted.buildId, shape: wanted.shape };
-    await faults.around("pool_record", () => store.write((transaction) => insertPoolComputer(transaction, row)));
+    const record = () =>
+      store.write(async (transaction) => {
+        await leases.guard(transaction, "pool", spaceId);
+        await insertPoolComputer(transaction, row);
+      });
+    await faults.around("pool_record", record);
     await faults.around("pool_start", () => this.#start(row, wanted, signal));
     return { againAfterMs: 0 };
   }
@@ -199,10 +326,10 @@ export class WarmPool {
       connection.close();
       throw error;
     }
-    const { build_id: buildId, id, shape, space_id } = row;
-    const waiting = this.#waiting.get(space_id) ?? [];
-    this.#waiting.set(space_id, waiting);
-    waiting.push({ id, buildId, shape, spec, connection, containerId, volumeId });
-    this.#options.log.debug({ computer: id, space: space_id, count: waiting.length }, "a computer waits in the pool");
+    const { build_id: buildId, id, shape, space_id: spaceId } = row;
+    const waiting = this.#waiting.get(spaceId) ?? [];
+    this.#waiting.set(spaceId, waiting);
+    waiting.push({ id, spaceId, buildId, shape, limits: spec.limits, connection, containerId, volumeId });
+    this.#options.log.debug({ computer: id, space: spaceId, count: waiting.length }, "a computer waits in the pool");
   }
 }

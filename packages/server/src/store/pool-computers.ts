@@ -10,6 +10,10 @@ export async function listPoolComputers(reader: Reader, spaceId?: string): Promi
   return (spaceId === undefined ? select : select.where("space_id", "=", spaceId)).execute();
 }
 
+export async function findPoolComputer(reader: Reader, id: string): Promise<PoolComputer | undefined> {
+  return reader.selectFrom("pool_computers").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
 export async function insertPoolComputer(
   transaction: Transaction,
   computer: Omit<PoolComputer, "created_at">,

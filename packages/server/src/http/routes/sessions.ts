@@ -97,7 +97,7 @@ export function sessionRoutes(
     return presentSession(session);
   });
 
-  route(app, "sessions.update", { locate: live }, async ({ body, ifMatch, located: { session }, reply }) => {
+  route(app, "sessions.update", { locate: live }, async ({ body, ifMatch, located: { session }, reply, signal }) => {
     const { limits, name, metadata } = body;
     await store.write(async (transaction) => {
       await lockRow(transaction, "sessions", session.id);
@@ -109,7 +109,7 @@ export function sessionRoutes(
         ...(metadata === undefined ? {} : { metadata }),
       });
     });
-    if (limits !== undefined) await sessions.applyLimits(session.id);
+    if (limits !== undefined) await sessions.applyLimits(session.id, signal);
     const changed = await getSession(store.read, session.id);
     reply.header("etag", etagOf(changeable(changed)));
     return presentSession(changed);

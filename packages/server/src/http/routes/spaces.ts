@@ -31,7 +31,7 @@ function nameTaken(name: string): RaworcError {
 
 export function spaceRoutes(
   app: FastifyInstance,
-  { access, idle, pool, sessionLog, sessions, messages, store }: Collaborators,
+  { access, pool, sessionLog, sessions, messages, store, wakeups }: Collaborators,
 ): void {
   const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
 
@@ -67,12 +67,11 @@ export function spaceRoutes(
       }
       return updateSpace(transaction, space.id, body);
     });
-    if (body.settings !== undefined || body.active !== undefined) pool.wake(space.id);
-    if (body.settings !== undefined) idle.changed(await listLiveSessionIdsOfSpace(store.read, space.id));
+    if (body.settings !== undefined || body.active !== undefined) wakeups.emit("space", space.id, undefined);
     return present(changed);
   });
 
-  route(app, "spaces.delete", { locate: bySpace }, async ({ ifMatch, located: { space }, query }) => {
+  route(app, "spaces.delete", { locate: bySpace }, async ({ ifMatch, located: { space }, query, signal }) => {
     ifMatch(present(space));
     if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be deleted.");
     const ids = await listLiveSessionIdsOfSpace(store.read, space.id);
@@ -90,7 +89,7 @@ export function spaceRoutes(
     }
     const limit = AbortSignal.timeout(REMOVAL_WAIT_MS);
     await Promise.all(ids.map((id) => sessions.ended(id, limit)));
-    await pool.drain(space.id);
+    await pool.drain(space.id, AbortSignal.any([signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]));
     // Bindings to the space and tokens limited to it go with it.
     await access.change((transaction) => deleteSpace(transaction, space.id));
     return undefined;

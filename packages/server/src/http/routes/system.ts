@@ -1,14 +1,15 @@
 import { API_VERSION, type Health, type Version } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
-import { sql } from "kysely";
 import { VERSION } from "../../version.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { openRoute } from "../route.ts";
 
+const DATABASE_CHECK_MS = 2000;
+
 export function systemRoutes(app: FastifyInstance, { operator, runtime, store }: Collaborators): void {
   openRoute(app, "health.get", async ({ reply }) => {
     const [database, driver] = await Promise.all([
-      sql`select 1`.execute(store.read).then(
+      store.check(DATABASE_CHECK_MS).then(
         () => true,
         () => false,
       ),

@@ -3,12 +3,15 @@ import type { HostExec, HostExecLine } from "@raworc/contract";
 import type { Logger } from "pino";
 import type { ComputerSpec, RuntimeDriver } from "../../runtime/driver.ts";
 import { HostConnection } from "../../runtime/host-connection.ts";
+import type { Leases } from "../leases.ts";
 import type { Computer } from "./computer.ts";
 
 export type BuilderSpec = Pick<ComputerSpec, "id" | "spaceId" | "limits" | "mounts">;
 
 export interface BuilderSurroundings {
   readonly driver: RuntimeDriver;
+  /** While a builder is there it is its server's: others leave it alone. */
+  readonly leases: Pick<Leases, "hold" | "release">;
   readonly log: Logger;
 }
 
@@ -30,6 +33,7 @@ export class Builder implements Computer {
 
   /** Leaves nothing behind when it throws. Throws DriverError, or the signal's reason. */
   static async open(surroundings: BuilderSurroundings, spec: BuilderSpec, signal: AbortSignal): Promise<Builder> {
+    await surroundings.leases.hold("builder", spec.id);
     const builder = new Builder(surroundings, spec.id);
     try {
       const plain = { kind: "builder", network: { mode: "open" }, root: false, build: null } as const;
@@ -51,18 +55,19 @@ export class Builder implements Computer {
     return this.#surroundings.driver.storeArtifact(key, { computerId: this.#id, path }, signal);
   }
 
-  /** Never throws: what can't be removed now is removed at the server's next start. Idempotent. */
+  /** Never throws: what can't be removed now is removed when this server has gone. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    const { driver, log } = this.#surroundings;
+    const { driver, leases, log } = this.#surroundings;
     this.#connection.close();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await driver.remove(this.#id, { volume: true });
+        await driver.remove(this.#id, { volume: true });
+        return await leases.release("builder", this.#id);
       } catch (error) {
         log.warn({ err: error, builder: this.#id, attempt }, "a builder could not be removed");
         if (attempt === REMOVALS) return;
