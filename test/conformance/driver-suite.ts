@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -353,6 +354,27 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
         expect((await run(driver, id, command)).exitCode, command).not.toBe(0);
       }
       await remove(id);
+    });
+
+    it("follows no link that root inside has put in a folder's place", async () => {
+      const spec = specOf({ root: true });
+      made.add(spec.id);
+      const machine = () => ["hosts", "passwd", "group"].map((file) => readFileSync(`/etc/${file}`, "utf8"));
+      const ours = ["/run/raworc", "/opt/raworc"].filter((folder) => existsSync(folder));
+      const before = machine();
+      await open(driver, spec);
+      const up = "../".repeat(8);
+      for (const folder of ["etc", "opt", "session", "tmp", "var", "usr", "home"]) {
+        await run(driver, spec.id, `mv /${folder} /${folder}.old; ln -s ${up}${folder} /${folder}`);
+      }
+      await run(driver, spec.id, `rm -rf /run; ln -s ${up}run /run`);
+      await driver.stop(spec.id, 2000);
+      // Who breaks his own root may find that it does not start again; the machine is as it was.
+      await driver.start(spec, AbortSignal.timeout(30_000)).catch(() => undefined);
+      expect(machine()).toEqual(before);
+      expect(["/run/raworc", "/opt/raworc"].filter((folder) => existsSync(folder))).toEqual(ours);
+      await remove(spec.id);
+      expect(await fixture.traces(spec.id)).toEqual([]);
     });
 
     describe("limits", () => {

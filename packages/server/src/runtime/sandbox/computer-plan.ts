@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ComputerSpec, DriverError } from "../driver.ts";
@@ -26,7 +26,7 @@ import {
 import { Stage } from "./stage.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { NODE_INSIDE, pathInside, requireNpm } from "./toolchains.ts";
-import { ARTIFACTS_FOLDER } from "./volumes.ts";
+import { ARTIFACTS_FOLDER, HOST_LOG_FILE } from "./volumes.ts";
 
 export interface ComputerPlan {
   readonly preparation: readonly string[];
@@ -64,7 +64,6 @@ export function planComputer(
     volume,
     firstId: volumeRecord.firstId,
     etc,
-    targets: mounts.map(({ source, target }) => ({ target, isFile: !statSync(source).isDirectory() })),
     identityMount: surroundings.identityMount,
   });
   const wrap = new BubblewrapArguments();
@@ -92,7 +91,7 @@ export function planComputer(
       ...stage.commands,
       ...volumes.folders(volume, volumeRecord, isNew),
       ...root.preparation,
-      `exec ${HOST_LOG}>${volume}/log/host.log`,
+      `exec ${HOST_LOG}>${volume}/${HOST_LOG_FILE}`,
     ],
     bubblewrap: wrap.words,
     filter: spec.root || mapping.kind === "single" ? filters.namespaces : filters.strict,

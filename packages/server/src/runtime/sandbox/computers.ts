@@ -166,7 +166,7 @@ export class Computers {
             cgroups?.create(id, spec.limits).then(() => cgroups.add(id, monitor.pid)),
           ]);
         },
-        onStaged: () => volumes.complete(id, volume),
+        onStaged: (monitor) => volumes.complete(id, volume, monitor),
       });
       const { monitor, init } = launched;
       await writeRecord(directory, { ...record, monitor, init });
@@ -255,6 +255,8 @@ export class Computers {
     this.#ends.forget(id);
     await this.#wayOut.end(id);
     await rm(join(layout.socketDirectory(id), COMPUTER.hostSocket), { force: true });
+    // Where the outer process was killed from outside, those inside live on.
+    if (record?.init && signalProcess(record.init, "SIGKILL")) await waitForEnd(record.init);
     await cgroups?.remove(id);
     if (record !== undefined) await writeRecord(directory, { ...record, monitor: null, init: null });
   }

@@ -63,6 +63,8 @@ export interface EtcFiles {
   readonly directory: string;
   /** Another with `passwd` and `group` as packages need them that root installs. */
   readonly accounts: string;
+  /** Another with what an unpacked image gets; null without one. */
+  readonly image: string | null;
   readonly made: readonly string[];
   /** Paths below `/etc` that are the machine's own. */
   readonly taken: readonly string[];
@@ -71,7 +73,7 @@ export interface EtcFiles {
 }
 
 /** Writes what is made, and looks for what is taken. May be repeated. */
-export async function makeEtcFiles(directory: string): Promise<EtcFiles> {
+export async function makeEtcFiles(directory: string, rootDirectory: string | null): Promise<EtcFiles> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   for (const [name, text] of Object.entries(MADE)) await writeFile(join(directory, name), text, { mode: 0o644 });
   const links: Record<string, string> = {};
@@ -83,7 +85,28 @@ export async function makeEtcFiles(directory: string): Promise<EtcFiles> {
     if (found.isSymbolicLink()) links[name] = await readlink(path);
     else taken.push(name);
   }
-  return { directory, accounts: await writeAccounts(`${directory}-accounts`), made: Object.keys(MADE), taken, links };
+  return {
+    directory,
+    accounts: await writeAccounts(`${directory}-accounts`),
+    image: rootDirectory === null ? null : await writeForImage(`${directory}-image/etc`, rootDirectory),
+    made: Object.keys(MADE),
+    taken,
+    links,
+  };
+}
+
+/** An image has its own settings; names and addresses are ours, and the agent's account where it knows none. */
+async function writeForImage(directory: string, rootDirectory: string): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const write = (name: string, text: string) => writeFile(join(directory, name), text, { mode: 0o644 });
+  for (const name of ["hosts", "hostname", "resolv.conf"]) await write(name, MADE[name] ?? "");
+  for (const name of ["passwd", "group"]) {
+    const text = await readFile(join(rootDirectory, "etc", name), "utf8").catch(() => "");
+    const ids = text.split("\n").map((line) => line.split(":")[2]);
+    const agent = (MADE[name] ?? "").split("\n").filter((line) => line.startsWith("agent:"));
+    if (!ids.includes(String(COMPUTER.agentUid))) await write(name, `${text}${agent.join("\n")}\n`);
+  }
+  return directory;
 }
 
 async function writeAccounts(directory: string): Promise<string> {

@@ -25,7 +25,7 @@ export interface LaunchPlan {
   /** Called before anything inside runs, with the process that outlives everything inside. */
   readonly onMonitor: (monitor: ProcessIdentity) => Promise<void>;
   /** Called once everything is mounted, before anything inside runs. */
-  readonly onStaged?: () => Promise<void>;
+  readonly onStaged?: (monitor: ProcessIdentity) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -85,7 +85,7 @@ export class Launcher {
         talk.say(LEAVE);
       }
       await Promise.all([talk.expect("inner"), plan.onMonitor(monitor)]);
-      await plan.onStaged?.();
+      await plan.onStaged?.(monitor);
       if (this.#mapping.kind === "own") await writeMaps(monitor.pid, plan);
       if (this.#mapping.kind === "given") {
         talk.say(MAPPING);

@@ -50,7 +50,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     launcher,
     volumes: new Volumes({ layout, mapping, launcher, sized }),
     sized,
-    etc: await makeEtcFiles(join(shared, "etc")),
+    etc: await makeEtcFiles(join(shared, "etc"), rootDirectory),
     filters: await writeFilters(join(shared, "filters")),
     toolchains: await findToolchains(rootDirectory === null ? options.userHome : null, options.path),
     hostProgram: options.hostProgram,

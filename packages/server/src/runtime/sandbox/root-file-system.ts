@@ -4,7 +4,7 @@ import { COMPUTER } from "@raworc/contract";
 import type { BubblewrapArguments } from "./bubblewrap.ts";
 import type { EtcFiles } from "./etc-files.ts";
 import type { IdentityMount } from "./identity-mount.ts";
-import { quote, words } from "./shell.ts";
+import { words } from "./shell.ts";
 import type { Stage } from "./stage.ts";
 
 const OWN_FOLDER = dirname(COMPUTER.program);
@@ -48,8 +48,6 @@ export interface RootOptions {
   readonly volume: string;
   readonly firstId: number;
   readonly etc: EtcFiles;
-  /** What bubblewrap will mount, and at which paths. */
-  readonly targets: readonly { readonly target: string; readonly isFile: boolean }[];
   /** Shows this machine's files as root's inside; null where that can't be had. */
   readonly identityMount: IdentityMount | null;
 }
@@ -106,22 +104,26 @@ export function machineRootForRoot(options: RootOptions): RootFileSystem {
     ...(existsSync(PACKAGES) ? [{ source: PACKAGES, name: "var/lib/dpkg" }] : []),
   ];
   const shown = identityMount?.commands(stage.directory, firstId, layers) ?? [];
+  // Never mounted into the root itself: what it holds may lead elsewhere.
+  const merged = (name: string): string => `${stage.directory}/merged/${name}`;
   const overlays = layers.map(({ name }) => {
     const layer = `${volume}/layers/${name}`;
     const lower = `${stage.directory}/lower/${name}`;
     return [
-      `mkdir -p ${layer}/upper ${layer}/work && chown ${firstId}:${firstId} ${layer}/upper`,
-      `mount -t overlay overlay -o lowerdir=${lower},upperdir=${layer}/upper,workdir=${layer}/work ${root}/${name}`,
+      `mkdir -p ${layer}/upper ${layer}/work ${merged(name)} && chown ${firstId}:${firstId} ${layer}/upper`,
+      `mount -t overlay overlay -o lowerdir=${lower},upperdir=${layer}/upper,workdir=${layer}/work ${merged(name)}`,
     ].join("\n");
   });
   return {
     preparation: [
       `if [ ! -e ${root} ]; then\n${first.join("\n")}\nfi`,
+      realFolders(root),
       ...(identityMount === null ? [] : [...shown, ...overlays]),
     ],
     mount: (wrap) => {
       wrap.add("--bind", root, "/").knows("/usr", "/etc", "/root", "/opt", "/run", "/var", "/home", "/tmp");
       if (identityMount === null) wrap.readOnly("/usr", "/usr");
+      else for (const { name } of layers) wrap.add("--bind", merged(name), `/${name}`);
       for (const { path, to } of systemFolders()) if (to === null) wrap.readOnly(path, path);
       wrap.writable(`${volume}/tmp`, "/tmp");
       mountOwnFolders(wrap);
@@ -129,40 +131,48 @@ export function machineRootForRoot(options: RootOptions): RootFileSystem {
   };
 }
 
-/** An unpacked image below a layer on the volume. Mount points are made here: the image's folders are another root's. */
+/**
+ * An unpacked image below a layer on the volume, and our own files of `/etc` between the two. Mount points are made here: the
+ * image's folders are another root's.
+ */
 export function imageRoot(image: string, options: RootOptions, forRoot: boolean): RootFileSystem {
-  const { stage, volume, firstId, etc, targets } = options;
-  const made = stage.bind(etc.directory);
+  const { stage, volume, firstId, etc } = options;
   const root = `${stage.directory}/root`;
   const layer = `${volume}/layers/image`;
   const identityMount = forRoot ? options.identityMount : null;
-  const shown = identityMount?.commands(stage.directory, firstId, [{ source: image, name: "image" }]) ?? [];
-  const lower = identityMount === null ? stage.bind(image) : `${stage.directory}/lower/image`;
-  const agent = `agent:x:${COMPUTER.agentUid}:${COMPUTER.agentUid}:agent:${COMPUTER.session}:/bin/sh`;
-  const inside = (path: string): string => quote(join(root, path));
-  const folders = ["/tmp", "/proc", "/dev", "/session", "/opt/raworc", "/run/raworc"].map(inside).join(" ");
-  const points = targets
-    .filter(({ target }) => !target.startsWith(OWN_FOLDER))
-    .map(({ target, isFile }) =>
-      isFile ? `mkdir -p ${inside(dirname(target))} && touch ${inside(target)}` : `mkdir -p ${inside(target)}`,
-    );
+  const layers = [
+    { source: dirname(etc.image ?? etc.directory), name: "ours" },
+    { source: image, name: "image" },
+  ];
+  const shown = identityMount?.commands(stage.directory, firstId, layers) ?? [];
+  const lower = layers.map(({ source, name }) =>
+    identityMount === null ? stage.bind(source) : `${stage.directory}/lower/${name}`,
+  );
   return {
     preparation: [
       ...shown,
       `mkdir -p ${layer}/upper ${layer}/work ${root} && chown ${firstId}:${firstId} ${layer}/upper`,
-      `mount -t overlay overlay -o lowerdir=${lower},upperdir=${layer}/upper,workdir=${layer}/work ${root}`,
-      `mkdir -p ${folders}`,
-      ...points,
-      `for name in hosts hostname resolv.conf; do cp --remove-destination ${made}/$name ${root}/etc/$name; done`,
-      `grep -q '^[^:]*:[^:]*:${COMPUTER.agentUid}:' ${root}/etc/passwd || echo ${quote(agent)} >>${root}/etc/passwd`,
+      `mount -t overlay overlay -o lowerdir=${lower.join(":")},upperdir=${layer}/upper,workdir=${layer}/work ${root}`,
+      realFolders(root),
     ],
     mount: (wrap) => {
-      const made = targets.filter(({ target }) => !target.startsWith(OWN_FOLDER)).map(({ target }) => dirname(target));
-      wrap.add("--bind", root, "/").knows(...made, "/tmp", "/etc", "/run", "/opt");
+      wrap.add("--bind", root, "/").knows("/tmp", "/etc", "/run", "/opt");
       wrap.writable(`${volume}/tmp`, "/tmp");
       mountOwnFolders(wrap);
     },
   };
+}
+
+/** Folders that bubblewrap mounts at. On a root that keeps its files a session may have put links in their places. */
+const MOUNT_POINTS = ["dev", "proc", "run", "run/raworc", "opt", "opt/raworc", "session", "tmp", "usr"];
+
+/** Takes away, and never follows, what is no folder there. */
+function realFolders(root: string): string {
+  return [
+    `for name in ${MOUNT_POINTS.join(" ")}; do path=${root}/$name`,
+    'if [ -L "$path" ] || [ ! -d "$path" ]; then rm -rf "$path"; mkdir "$path"; fi',
+    "done",
+  ].join("\n");
 }
 
 /** What lies at the top beside `/usr`: links into it, or folders (`to` is null). */

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
@@ -24,14 +24,24 @@ export interface VolumesOptions {
 /** Folder of a builder's volume that is at COMPUTER.artifacts inside. */
 export const ARTIFACTS_FOLDER = "artifacts";
 
-/** Folders of a new volume: by their modes, and by whose they are. */
-const FOLDERS = {
-  open: ["session", "session/tmp", "tmp"],
-  plain: ["session/workspace", "session/cache", "session/logs", "session/agents", ARTIFACTS_FOLDER],
-  closed: ["session/state", "log"],
-  hosts: ["session", "session/logs", "session/agents", "session/state", "tmp"],
-  agents: ["session/tmp", "session/workspace", "session/cache", ARTIFACTS_FOLDER],
-} as const;
+/**
+ * Folders of a new volume. uid 0 inside owns `/session`, whose sticky bit keeps agents from moving the host's folders away.
+ * The host would make its own where they are missing, which takes it longer.
+ */
+const FOLDERS = [
+  { name: "tmp", mode: 0o1777, owner: "host" },
+  { name: ARTIFACTS_FOLDER, mode: 0o755, owner: "agent" },
+  { name: "session", mode: 0o1777, owner: "host" },
+  { name: "session/agents", mode: 0o755, owner: "host" },
+  { name: "session/cache", mode: 0o755, owner: "agent" },
+  { name: "session/logs", mode: 0o755, owner: "host" },
+  { name: "session/state", mode: 0o700, owner: "host" },
+  { name: "session/tmp", mode: 0o1777, owner: "agent" },
+  { name: "session/workspace", mode: 0o755, owner: "agent" },
+] as const;
+
+/** At the top of a volume, where nothing inside can reach. */
+export const HOST_LOG_FILE = "host.log";
 
 const MOUNT_NAME = "volume";
 const LOG_TAIL = 2000;
@@ -82,30 +92,32 @@ export class Volumes {
     return [words("cp", "--sparse=always", this.#template(diskMb), `${this.#image(id)}.new`)];
   }
 
-  /** The new disk is whole and mounted. */
-  async complete(id: string, { diskMb }: VolumeRecord): Promise<void> {
+  /** The new disk is whole and mounted; a process that sees the mount is given. Nothing inside runs yet. */
+  async complete(id: string, record: VolumeRecord, monitor: ProcessIdentity): Promise<void> {
     const image = this.#image(id);
-    if (diskMb !== null && !existsSync(image)) await rename(`${image}.new`, image);
+    if (record.diskMb === null || existsSync(image)) return;
+    const mount = await findMount(monitor);
+    if (mount === undefined) throw new DriverError("The new disk was not mounted", { transient: true });
+    makeFolders(mount, record.firstId, record.firstId + COMPUTER.agentUid);
+    await rename(`${image}.new`, image);
   }
 
   /**
-   * Shell commands once it is mounted at `path`. uid 0 inside owns `/session`, whose sticky bit keeps agents from moving the
-   * host's folders away. The host makes what is missing of its folders, which takes it longer. A new computer on an old
-   * volume finds nothing but the session's files.
+   * Shell commands once a volume is mounted at `path`. What is a plain folder gets its folders here, by the one who may give
+   * files away. A new computer on an old volume finds nothing but the session's files.
    */
   folders(path: string, record: VolumeRecord, isNew: boolean): readonly string[] {
-    const { firstId } = record;
+    const clear = `if [ -d ${path}/session ]; then rm -rf ${path}/root ${path}/layers; find ${path}/tmp -mindepth 1 -delete; fi`;
+    return [...(isNew ? [clear] : []), ...(record.diskMb === null ? [this.#foldersByShell(path, record)] : [])];
+  }
+
+  #foldersByShell(path: string, { firstId }: VolumeRecord): string {
     const agent = this.#options.mapping.kind === "single" ? firstId : firstId + COMPUTER.agentUid;
-    const made = (names: readonly string[]): string => names.map((name) => `${path}/${name}`).join(" ");
-    const make = [
-      `mkdir -m 1777 ${made(FOLDERS.open)}`,
-      `mkdir -m 0755 ${made(FOLDERS.plain)}`,
-      `mkdir -m 0700 ${made(FOLDERS.closed)}`,
-      `chown ${firstId}:${firstId} ${made(FOLDERS.hosts)}`,
-      `chown ${agent}:${agent} ${made(FOLDERS.agents)}`,
-    ];
-    const clear = `rm -rf ${path}/root ${path}/layers; find ${path}/tmp -mindepth 1 -delete`;
-    return [`if [ ! -d ${path}/log ]; then\n${make.join("\n")}\n${isNew ? `else\n${clear}\n` : ""}fi`];
+    const commands = FOLDERS.flatMap(({ name, mode, owner }) => {
+      const id = owner === "host" ? firstId : agent;
+      return [`mkdir -m ${mode.toString(8)} ${path}/${name}`, `chown ${id}:${id} ${path}/${name}`];
+    });
+    return `if [ ! -d ${path}/session ]; then\n${commands.join("\n")}\nfi`;
   }
 
   /** Brings all that was written onto the machine's disk. */
@@ -124,19 +136,18 @@ export class Volumes {
   async flush(id: string, monitor: ProcessIdentity): Promise<void> {
     const record = await this.find(id);
     if (record === undefined || record.diskMb === null) return;
-    const mounts = parseMounts(await readFile(`/proc/${monitor.pid}/mountinfo`, "utf8"));
-    const mount = mounts.find(({ type, target }) => type === "ext4" && target.endsWith(`/${MOUNT_NAME}`));
+    const mount = await findMount(monitor);
     if (mount === undefined) return;
-    const { ok, complaint } = await runProgram(["sync", "-f", `/proc/${monitor.pid}/root${mount.target}`]);
+    const { ok, complaint } = await runProgram(["sync", "-f", mount]);
     if (!ok) throw new DriverError(`The volume could not be written out: ${complaint}`, { transient: true });
   }
 
   /** The end of what the host of a computer that does not run has said. Empty where it can't be had. */
   async readHostLog(id: string, record: VolumeRecord): Promise<string> {
-    if (record.diskMb === null) return readFile(join(this.#files(id), "log/host.log"), "utf8").catch(() => "");
+    if (record.diskMb === null) return readFile(join(this.#files(id), HOST_LOG_FILE), "utf8").catch(() => "");
     const stage = new Stage(join(this.source(id), "mounts"), [this.source(id)]);
     const path = this.mount(id, record, stage);
-    const script = ["set -e", ...stage.commands, `tail -c ${LOG_TAIL} ${path}/log/host.log`].join("\n");
+    const script = ["set -e", ...stage.commands, `tail -c ${LOG_TAIL} ${path}/${HOST_LOG_FILE}`].join("\n");
     const { stdout } = await runProgram(["unshare", "--mount", "--", "sh", "-c", script]);
     return stdout.slice(-LOG_TAIL);
   }
@@ -212,6 +223,24 @@ export class Volumes {
       throw new DriverError(`A disk of ${diskMb} MB can't be made: ${end.complaint}`, { transient: false });
     }
     await rename(draft, template);
+  }
+}
+
+/** Path of a running computer's volume, in the view of a process that sees it. Undefined where it is a plain folder. */
+async function findMount({ pid }: ProcessIdentity): Promise<string | undefined> {
+  const mounts = parseMounts(await readFile(`/proc/${pid}/mountinfo`, "utf8"));
+  const mount = mounts.find(({ type, target }) => type === "ext4" && target.endsWith(`/${MOUNT_NAME}`));
+  return mount && `/proc/${pid}/root${mount.target}`;
+}
+
+/** On a disk that nobody has written to yet. At once: a session waits for it, and it takes less than one turn's wait. */
+function makeFolders(path: string, hostId: number, agentId: number): void {
+  for (const { name, mode, owner } of FOLDERS) {
+    const folder = join(path, name);
+    const id = owner === "host" ? hostId : agentId;
+    mkdirSync(folder);
+    chownSync(folder, id, id);
+    chmodSync(folder, mode);
   }
 }
 
