@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { randomUUIDv7 } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
@@ -10,13 +11,19 @@ import { ensureHostProgram } from "../../packages/server/src/runtime/host-progra
 import { Layout } from "../../packages/server/src/runtime/sandbox/layout.ts";
 import { createSandboxDriver } from "../../packages/server/src/runtime/sandbox/sandbox-driver.ts";
 import { describeWith, has } from "../support/requirements.ts";
+import { noticeOf, open, output, specOf } from "./computer-calls.ts";
 import { type DriverFixture, driverSuite } from "./driver-suite.ts";
 
 const IMAGE = "raworc_session:dev";
 const log = pino({ level: process.env["RAWORC_TEST_LOG"] ?? "silent" });
 
+interface SandboxFixture extends DriverFixture {
+  /** Kills the process that bubblewrap leaves outside. */
+  killMonitor(id: string): void;
+}
+
 /** `image`: computers start from an unpacked session image instead of the machine's own files. */
-async function makeFixture(image: boolean): Promise<DriverFixture> {
+async function makeFixture(image: boolean): Promise<SandboxFixture> {
   const dataDirectory = mkdtempSync(join(tmpdir(), "raworc-"));
   const hostProgram = await ensureHostProgram(dataDirectory);
   const rootDirectory = image ? unpackImage(join(dataDirectory, "image")) : undefined;
@@ -49,6 +56,9 @@ async function makeFixture(image: boolean): Promise<DriverFixture> {
     },
     async kill(id) {
       process.kill(recordOf(id).init.pid, "SIGKILL");
+    },
+    killMonitor(id) {
+      process.kill(recordOf(id).monitor.pid, "SIGKILL");
     },
     async traces(id) {
       return [
@@ -115,6 +125,30 @@ const NOBODY = 65_534;
 describeWith(["sandbox"], "sandbox conformance", () => {
   driverSuite("sandbox", () => makeFixture(false));
   if (has("docker")) driverSuite("sandbox from an unpacked image", () => makeFixture(true));
+
+  it("ends all of a computer whose outer process was killed", async () => {
+    const fixture = await makeFixture(false);
+    try {
+      const driver = await fixture.open(randomUUIDv7());
+      const spec = specOf();
+      await open(driver, spec);
+      const { seen, leave } = noticeOf(driver, spec.id);
+      fixture.killMonitor(spec.id);
+      await seen;
+      leave();
+      expect((await driver.observe(spec.id)).status).toBe("stopped");
+      await open(driver, spec);
+      expect(await output(driver, spec.id, "echo again")).toBe("again");
+      // What is frozen dies only when it thaws.
+      await driver.freeze(spec.id);
+      fixture.killMonitor(spec.id);
+      await driver.remove(spec.id, { volume: true });
+      expect(await fixture.traces(spec.id)).toEqual([]);
+      await driver.close();
+    } finally {
+      await fixture.close();
+    }
+  });
 
   it("keeps host and agents apart for a user with one id, and says what it can't limit", async (test) => {
     const parent = mkdtempSync(join(tmpdir(), "raworc-"));

@@ -85,6 +85,8 @@ export class CgroupV1 implements Cgroups {
   }
 
   async remove(name: string): Promise<void> {
+    // What is frozen can't end.
+    await this.thaw(name);
     await this.#each((parent) => removeGroup(join(parent, name)));
   }
 

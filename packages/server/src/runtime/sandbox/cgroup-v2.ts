@@ -102,6 +102,8 @@ export class CgroupV2 implements Cgroups {
   }
 
   async remove(name: string): Promise<void> {
+    // What is frozen can't end.
+    await this.thaw(name);
     await removeGroup(join(this.#parent, name));
   }
 

@@ -1,4 +1,5 @@
-import { rmdir } from "node:fs/promises";
+import { readFile, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "@raworc/contract";
 import { DriverError } from "../driver.ts";
@@ -42,8 +43,8 @@ export function bytesOf(megabytes: number): number {
 }
 
 /**
- * Removes a group. Its last processes leave it a moment after they have ended, above all after a kill for lack of memory,
- * and nothing tells of it.
+ * Removes a group, and ends what is left in it: a launch that was cut short leaves a process behind that no record knows. The
+ * last processes leave it a moment after they have ended, above all after a kill for lack of memory, and nothing tells of it.
  */
 export async function removeGroup(path: string): Promise<void> {
   for (let pause = 1, waited = 0; ; waited += pause, pause = Math.min(pause * 2, 100)) {
@@ -58,7 +59,21 @@ export async function removeGroup(path: string): Promise<void> {
           transient: true,
         });
       }
+      await endProcesses(path);
       await sleep(pause);
+    }
+  }
+}
+
+async function endProcesses(path: string): Promise<void> {
+  const members = await readFile(join(path, "cgroup.procs"), "latin1").catch(() => "");
+  for (const pid of members.split("\n").map(Number)) {
+    // 0 stands for one of another process namespace, and for this process's whole group when it is signalled.
+    if (!(pid > 0)) continue;
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if (!isCode(error, "ESRCH")) throw error;
     }
   }
 }
