@@ -1,3 +1,5 @@
+import { z } from "zod";
+
 /**
  * The closed catalogue of error codes. A code is stable: scripts may depend on it.
  * `status` is the HTTP status it is sent with, `title` the short text of its kind.
@@ -37,20 +39,21 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** One failed field of a request. `path` is dotted, `body.name` for example. */
-export interface FieldError {
-  readonly path: string;
-  readonly message: string;
-}
+export const FieldError = z.object({ path: z.string(), message: z.string() }).readonly();
+export type FieldError = z.infer<typeof FieldError>;
 
 /** RFC 9457 problem details, the body of every answer with a status of 400 or more. */
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly code: ErrorCode;
-  readonly errors?: readonly FieldError[];
-}
+export const Problem = z
+  .object({
+    type: z.url(),
+    title: z.string(),
+    status: z.number().int().min(400).max(599),
+    detail: z.string(),
+    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+    errors: z.array(FieldError).readonly().optional(),
+  })
+  .readonly();
+export type Problem = z.infer<typeof Problem>;
 
 export interface RaworcErrorOptions {
   readonly cause?: unknown;
@@ -79,7 +82,7 @@ export class RaworcError extends Error {
 
   toProblem(): Problem {
     const { status, title } = ERRORS[this.code];
-    const problem = {
+    const problem: Problem = {
       type: `https://raworc.dev/errors/${this.code}`,
       title,
       status,

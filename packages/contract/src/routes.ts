@@ -40,6 +40,10 @@ export interface Route {
   readonly status: 200 | 201 | 202 | 204;
   /** Body of success; none with 204 and where the answer is a stream or text. */
   readonly answer?: z.ZodType;
+  /** Media types that success has beside JSON, or where it is never JSON. */
+  readonly media?: readonly string[];
+  /** Statuses beside `status` that the same answer comes with. */
+  readonly otherStatuses?: readonly number[];
 }
 
 const SpaceParams = z.object({ space: Name });
@@ -60,6 +64,7 @@ export const ROUTES = {
     access: "public",
     summary: "Is the server well",
     status: 200,
+    otherStatuses: [503],
     answer: Health,
   },
   "version.get": {
@@ -480,6 +485,7 @@ export const ROUTES = {
     params: BuildParams,
     query: FollowQuery,
     status: 200,
+    media: ["text/plain", "text/event-stream"],
   },
   "builds.cancel": {
     method: "POST",
@@ -546,6 +552,7 @@ export const ROUTES = {
     body: ExecRequest,
     status: 200,
     answer: ExecAnswer,
+    media: ["text/event-stream"],
   },
   "sessions.pause": {
     method: "POST",
@@ -593,6 +600,7 @@ export const ROUTES = {
     query: EventListQuery,
     status: 200,
     answer: z.array(SessionEvent),
+    media: ["text/event-stream"],
   },
 
   "messages.list": {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Collaborators } from "./collaborators.ts";
+import { docsPages } from "./docs-pages.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -33,4 +34,5 @@ export function registerRoutes(app: FastifyInstance, collaborators: Collaborator
   eventRoutes(app, collaborators);
   messageRoutes(app, collaborators);
   execRoutes(app, collaborators);
+  docsPages(app);
 }
