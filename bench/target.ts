@@ -14,9 +14,9 @@ export interface Target {
   close(): Promise<void>;
 }
 
-export async function openTarget(runtime: Runtime): Promise<Target> {
+export async function openTarget(runtime: Runtime, environment: Record<string, string> = {}): Promise<Target> {
   const repository = new Repository(PROBE_AGENTS);
-  const server = await TestServer.start({ runtime, environment: { RAWORC_LOG_LEVEL: "debug" } });
+  const server = await TestServer.start({ runtime, environment: { RAWORC_LOG_LEVEL: "debug", ...environment } });
   const client = await server.client();
   await deployAgents(client, repository.path, { py: "python", js: "node" });
   const close = async () => {
