@@ -8,6 +8,8 @@ export interface Config {
   readonly spawnPrefix: readonly string[];
   /** Where programs are found in this computer. */
   readonly path: string;
+  /** What programs need to know of this computer, where toolchains are for example. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -20,6 +22,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     agentUid: Number(uid),
     spawnPrefix: readWords(environment["RAWORC_HOST_SPAWN_PREFIX"]),
     path: environment["PATH"] || PATH_DEFAULT,
+    environment: readVariables(environment["RAWORC_HOST_ENVIRONMENT"]),
   };
 }
 
@@ -32,4 +35,14 @@ function readWords(text: string | undefined): readonly string[] {
   const words: unknown = JSON.parse(text);
   if (Array.isArray(words) && words.every((word) => typeof word === "string")) return words;
   throw new Error("RAWORC_HOST_SPAWN_PREFIX is no JSON list of texts");
+}
+
+function readVariables(text: string | undefined): Readonly<Record<string, string>> {
+  if (text === undefined || text === "") return {};
+  const variables: unknown = JSON.parse(text);
+  const isMap = typeof variables === "object" && variables !== null && !Array.isArray(variables);
+  if (isMap && Object.values(variables).every((value) => typeof value === "string")) {
+    return variables as Record<string, string>;
+  }
+  throw new Error("RAWORC_HOST_ENVIRONMENT is no JSON object of texts");
 }

@@ -34,7 +34,7 @@ export function agentEnvironment(source: EnvironmentSource, agent: HostAgent): E
   };
 }
 
-function base({ path }: Config, first: readonly string[]): Environment {
+function base({ environment, path }: Config, first: readonly string[]): Environment {
   const own = dirname(process.execPath);
   const folders = path.split(":");
   const all = folders.includes(own) ? [...first, ...folders] : [...first, own, ...folders];
@@ -46,6 +46,7 @@ function base({ path }: Config, first: readonly string[]): Environment {
     XDG_CACHE_HOME: COMPUTER.cache,
     PIP_CACHE_DIR: `${COMPUTER.cache}/pip`,
     npm_config_cache: `${COMPUTER.cache}/npm`,
+    ...environment,
   };
 }
 

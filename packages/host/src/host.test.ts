@@ -14,7 +14,7 @@ test("the bundle is one file without libraries, and the same content has the sam
     const [first, second] = await Promise.all(folders.map((folder) => bundleHost(folder)));
     expect(first).toEqual(second);
     const text = readFileSync(join(folders[0] ?? "", "host.mjs"), "utf8");
-    expect(text).not.toMatch(/zod|ZodError/i);
+    expect(/zod/i.test(text), "the bundle holds Zod").toBe(false);
     expect(text.length).toBeLessThan(100_000);
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true });
@@ -22,11 +22,19 @@ test("the bundle is one file without libraries, and the same content has the sam
 });
 
 test("what the driver sets is checked", () => {
-  expect(readConfig({ RAWORC_HOST_SPAWN_PREFIX: '["bwrap","--bind"]', PATH: "/bin" })).toEqual({
+  const environment = '{"RUSTUP_HOME":"/opt/rustup"}';
+  const variables = {
+    RAWORC_HOST_SPAWN_PREFIX: '["bwrap","--bind"]',
+    RAWORC_HOST_ENVIRONMENT: environment,
+    PATH: "/bin",
+  };
+  expect(readConfig(variables)).toEqual({
     agentUid: 1000,
     spawnPrefix: ["bwrap", "--bind"],
     path: "/bin",
+    environment: { RUSTUP_HOME: "/opt/rustup" },
   });
+  expect(() => readConfig({ RAWORC_HOST_ENVIRONMENT: '["A=1"]' })).toThrow("RAWORC_HOST_ENVIRONMENT");
   expect(() => readConfig({ RAWORC_HOST_AGENT_UID: "root" })).toThrow("RAWORC_HOST_AGENT_UID");
   expect(() => readConfig({ RAWORC_HOST_SPAWN_PREFIX: '"bwrap"' })).toThrow("RAWORC_HOST_SPAWN_PREFIX");
 });

@@ -108,6 +108,8 @@ async function findFirstMessage(
     .selectAll()
     .where("status", "in", [...statuses])
     .where("session_id", "=", sessionId)
+    // By status too: by number alone SQLite would walk through all messages of the session, the ended ones first.
+    .orderBy("status", "desc")
     .orderBy("seq")
     .limit(1);
   const row = await deciding(reader, select).executeTakeFirst();
