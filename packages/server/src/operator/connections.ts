@@ -56,6 +56,10 @@ export class Connections {
     return (this.#ready.get(id)?.uses ?? 0) > 0;
   }
 
+  isAwaited(id: string): boolean {
+    return this.#waiters.has(id);
+  }
+
   /** Undefined unless the computer is ready at this moment. */
   take(id: string): Lease | undefined {
     const ready = this.#ready.get(id);

@@ -125,6 +125,8 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
     record_ready: recordReady,
     freeze,
     stop: async ({ session }) => {
+      // A pause ends what runs; an idle time that is over doesn't.
+      if (session.state === "idle" && connections.inUse(session.id)) return record(session.id, { tier: "active" });
       connections.drop(session.id);
       await driver.stop(session.id, STOP_GRACE_MS);
     },

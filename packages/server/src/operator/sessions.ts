@@ -123,8 +123,9 @@ export class Sessions {
     }
   }
 
+  /** Somebody uses the session's computer, or waits for it. */
   inUse(id: string): boolean {
-    return this.#connections.inUse(id);
+    return this.#connections.inUse(id) || this.#connections.isAwaited(id);
   }
 
   /**
@@ -300,8 +301,7 @@ export class Sessions {
       return this.#failed(session, error);
     }
     this.#attempts.delete(id);
-    this.#settle(session);
-    return "done";
+    return (await this.#settle(session)) ? "done" : { againAfterMs: 0 };
   }
 
   async #failed(session: StoredSession, error: unknown): Promise<Outcome> {
@@ -327,8 +327,8 @@ export class Sessions {
     return "done";
   }
 
-  /** Tells those who wait what has become of the computer. */
-  #settle(session: StoredSession): void {
+  /** Tells those who wait what has become of the computer. False when they still need it and it was put to rest. */
+  async #settle(session: StoredSession): Promise<boolean> {
     const { id } = session;
     if (session.desired !== "running") {
       this.#connections.reject(id, new RaworcError("not_found", "The session was deleted"));
@@ -338,7 +338,12 @@ export class Sessions {
       this.#end(id);
     } else if (this.#connections.settle(id)) {
       this.#options.onReady(id);
+    } else if (session.tier !== "active" && this.#connections.isAwaited(id)) {
+      // The rest was decided upon while somebody came who needs the computer.
+      await this.#options.store.write((transaction) => wakeSession(transaction, id));
+      return false;
     }
+    return true;
   }
 
   #end(id: string, ended = true): void {
