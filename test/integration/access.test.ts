@@ -281,6 +281,15 @@ const TABLE = {
     expected: [401, 403, 404, 404, 409, 409],
     subject: session("/exec", { command: "true" }, "error"),
   },
+  "files.get": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/a", undefined, "error") },
+  // What is outside of /session is for who may do that.
+  "files.get?any": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/%2Fa", undefined, "error") },
+  "files.put": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/a", {}, "error") },
+  "files.move": {
+    expected: [401, 403, 404, 404, 409, 409],
+    subject: session("/files/a?move_to=b", undefined, "error"),
+  },
+  "files.delete": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/a", undefined, "error") },
   "sessions.pause": { expected: [401, 403, 404, 404, 409, 409], subject: session("/pause", undefined, "error") },
   "sessions.fork": { expected: [401, 403, 404, 404, 409, 409], subject: session("/fork", {}, "error") },
   "sessions.resume": { expected: [401, 403, 404, 404, 409, 409], subject: session("/resume") },
@@ -333,7 +342,7 @@ test("every route of the contract has a row, and every route is served", () => {
 describe.each(Object.entries(TABLE))("%s", (name, { expected, subject }) => {
   const definition: Route = ROUTES[name.split("?")[0] as RouteName];
   const methods: InjectOptions["method"][] =
-    definition.method === "PUT" ? ["PUT", "PATCH"] : [definition.method as "GET"];
+    definition.method === "PUT" && definition.bytes !== true ? ["PUT", "PATCH"] : [definition.method as "GET"];
 
   test.each(CALLERS.map((caller, index) => [caller, expected[index]] as const))(
     "%s gets %i",
@@ -367,6 +376,19 @@ test("an owner may do with his session what his role alone would not let him", a
     const id = await world.session();
     expect((await call(method, `/sessions/${id}${suffix}`, { token: owner })).statusCode).toBeLessThan(300);
   }
+});
+
+test("what lies outside of /session needs files-any, of its owner too", async () => {
+  const { call, login } = world.plane;
+  const token = await login("owner", "owner");
+  const id = await world.session("error");
+  const status = async (path: string) => (await call("GET", `/sessions/${id}/files/${path}`, { token })).statusCode;
+  expect(await Promise.all(["a", "%2Fsession%2Fa", "b/../a"].map(status))).toEqual([409, 409, 409]);
+  expect(await Promise.all(["%2Fetc%2Fpasswd", "..%2Fetc%2Fpasswd", "%2e%2e%2fetc", "/etc"].map(status))).toEqual([
+    403, 403, 403, 403,
+  ]);
+  const moved = await call("POST", `/sessions/${id}/files/a?move_to=/etc/a`, { token });
+  expect(moved.statusCode).toBe(403);
 });
 
 test("paths outside of the API are no way around", async () => {

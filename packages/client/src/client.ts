@@ -5,6 +5,7 @@ import { AnswerError } from "./errors.ts";
 import { nextCursor } from "./pages.ts";
 import { RECONNECT, type Reconnect, resumingStream } from "./resuming-stream.ts";
 import type { ServerSentEvent } from "./server-sent-events.ts";
+import { SessionFiles } from "./session-files.ts";
 import { type RawRequest, Transport, type TransportOptions } from "./transport.ts";
 
 export interface ClientOptions extends TransportOptions {
@@ -53,6 +54,10 @@ export interface Client {
   buildLog(space: string, buildId: string, options?: BuildLogOptions): AsyncGenerator<BuildLogLine>;
   /** A route's answer as a stream of server-sent events, once: it is not taken up again when it breaks. */
   stream(name: RouteName, options?: UntypedOptions): Promise<AsyncIterable<Uint8Array>>;
+  /** The files of a session's computer. */
+  files(sessionId: string): SessionFiles;
+  /** A route's answer as it is; a problem is thrown. For answers that are no JSON. */
+  open(name: RouteName, options?: UntypedOptions): Promise<Response>;
   /** Any path below the API's base, with the token; the answer as it is, whatever its status. */
   raw(path: string, request?: RawRequest): Promise<Response>;
 }
@@ -144,6 +149,8 @@ export function createClient(options: ClientOptions): Client {
       if (body === null) throw new AnswerError(`The server's answer to ${name} is empty.`);
       return body;
     },
+    files: (sessionId) => new SessionFiles(client, sessionId),
+    open: (name, given = {}) => transport.send(name, given),
     raw: (path, request) => transport.raw(path, request),
   };
   return client;

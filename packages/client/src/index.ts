@@ -4,4 +4,5 @@ export * from "./errors.ts";
 export { nextCursor } from "./pages.ts";
 export { RECONNECT, type Reconnect } from "./resuming-stream.ts";
 export { type ServerSentEvent, ServerSentEventParser } from "./server-sent-events.ts";
+export { SessionFiles } from "./session-files.ts";
 export { asProblem, isAbort, type RawRequest } from "./transport.ts";

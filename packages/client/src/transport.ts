@@ -15,7 +15,8 @@ export interface TransportOptions {
 export interface RawRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array | undefined;
+  /** A stream is sent as it comes. */
+  readonly body?: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,9 +61,10 @@ export class Transport {
     for (const [key, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
-    const body = route.body === undefined ? undefined : JSON.stringify(options.body ?? {});
+    const given = route.body === undefined ? undefined : JSON.stringify(options.body ?? {});
+    const body = route.bytes === true ? (options.body as NonNullable<RawRequest["body"]>) : given;
     const headers: Record<string, string> = { accept: "application/json", ...options.headers };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    if (given !== undefined) headers["content-type"] = "application/json";
     const response = await this.#fetch(url, { method: route.method, headers, body, signal: options.signal });
     if (!response.ok) throw await problemOf(response, this.server);
     return response;
@@ -91,6 +93,7 @@ export class Transport {
     if (userAgent !== undefined) headers.set("user-agent", userAgent);
     const init: RequestInit = { headers, method: request.method ?? "GET", redirect: "manual" };
     if (request.body !== undefined) init.body = request.body as NonNullable<RequestInit["body"]>;
+    if (request.body instanceof ReadableStream) init.duplex = "half";
     if (request.signal !== undefined) init.signal = request.signal;
     try {
       return await (this.#options.fetch ?? fetch)(url, init);
@@ -110,14 +113,22 @@ function isBadInput(error: unknown): boolean {
   return error instanceof TypeError && error.cause === undefined;
 }
 
-/** Path of a route with its parameters. Each is one segment, whatever it contains. */
+/** Path of a route with its parameters. Each is one segment, whatever it contains; a star is a path of its own. */
 export function fillPath(path: string, params: Readonly<Record<string, string>>): string {
-  return path.replace(/:([a-z_]+)/g, (_, name: string) => {
+  return path.replace(/\*$/, encodePath(params["*"] ?? "")).replace(/:([a-z_]+)/g, (_, name: string) => {
     const value = params[name];
     if (value === undefined || value === "") throw new TypeError(`The path ${path} needs ${name}`);
     // A segment of dots alone would be resolved away.
     return encodeURIComponent(value).replace(/^\.{1,2}$/, (dots) => dots.replaceAll(".", "%2E"));
   });
+}
+
+/** A path keeps its slashes, but for the first, and where URLs would resolve parts of it away. */
+function encodePath(path: string): string {
+  const parts = path.split("/");
+  if (parts.some((part) => part === "." || part === "..")) return encodeURIComponent(`${path}/`);
+  const [first = "", ...rest] = parts.map(encodeURIComponent);
+  return first === "" && rest.length > 0 ? `%2F${rest.join("/")}` : [first, ...rest].join("/");
 }
 
 /** The error that an answer's problem details tell of. */

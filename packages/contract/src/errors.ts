@@ -23,14 +23,17 @@ export const ERRORS = {
   precondition_failed: { status: 412, title: "The object has changed" },
   too_large: { status: 413, title: "Too large" },
   unsupported_media_type: { status: 415, title: "Media type not supported" },
+  range_not_satisfiable: { status: 416, title: "The range is outside of the file" },
   validation_failed: { status: 422, title: "Validation failed" },
   idempotency_mismatch: { status: 422, title: "The key was used with another body" },
   local_sources_disabled: { status: 422, title: "Local sources are not allowed" },
+  not_a_file: { status: 422, title: "Not a file" },
   unknown_agent: { status: 422, title: "No such agent in the build" },
   rate_limited: { status: 429, title: "Too many requests" },
   quota_exceeded: { status: 429, title: "A quota of the space is used up" },
   internal: { status: 500, title: "Internal error" },
   computer_unreachable: { status: 502, title: "The session computer does not answer" },
+  port_unreachable: { status: 502, title: "Nothing answers on the port" },
   not_ready: { status: 503, title: "Not ready" },
   draining: { status: 503, title: "The server is stopping" },
   disk_full: { status: 507, title: "The disk is full" },
@@ -96,28 +99,3 @@ export class RaworcError extends Error {
 export function isRaworcError(error: unknown, code?: ErrorCode): error is RaworcError {
   return error instanceof RaworcError && (code === undefined || error.code === code);
 }
-
-/**
- * Codes a failed message, build or session carries in its record.
- * They are no HTTP errors: the request that accepted the work had already succeeded.
- */
-export const FAILURES = {
-  handler_failed: "The handler raised an error",
-  handler_not_found: "The handler named by the manifest is not there",
-  agent_exited: "The agent's process ended by its own hand",
-  agent_died: "The agent's process or its computer vanished",
-  agent_timeout: "The agent took longer than its time limit",
-  agent_start_failed: "The agent's process could not be started",
-  cancelled: "The message was cancelled",
-  paused: "The session was paused while the message ran",
-  computer_failed: "The session computer could not be made or reached",
-  disk_full: "The disk is full",
-  source_not_found: "The repository or branch could not be read",
-  manifest_invalid: "The manifest is wrong",
-  runtime_unknown: "The runtime is unknown or could not be detected",
-  build_command_failed: "A build step failed",
-  build_timeout: "The build took longer than its time limit",
-  server_error: "The server failed",
-} as const satisfies Record<string, string>;
-
-export type FailureCode = keyof typeof FAILURES;

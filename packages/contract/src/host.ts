@@ -14,6 +14,16 @@
  *   POST   /messages/{id}/cancel  → 202; 404 when it is not known
  *   DELETE /messages/{id}         → 204; the end is recorded by the control plane, the journal may forget it
  *   POST   /exec     HostExec     → NDJSON of HostExecLine; closing the connection kills all that it started
+ *   GET    /files?path=&reach=    → the file's bytes, with Range, If-Range, If-None-Match; HEAD without them;
+ *                                   `&list=true&limit=&after=` HostFileList, `&stat=true` FileEntry. `path` is absolute;
+ *                                   `reach` is FileReach
+ *   PUT    /files?path=&reach=    bytes → 201 or 200 with FileEntry; takes If-Match, If-None-Match
+ *   DELETE /files?path=&reach=    → 204; `&recursive=true` for folders
+ *   POST   /moves?path=&to=&reach=  → FileEntry
+ *   GET    /terminals/{id}?cols=&rows=  with `Upgrade: raworc-terminal` → 101, then frames (frames.ts) both ways
+ *   GET    /ports/{port}          with `Upgrade: raworc-port` → 101, then the bytes of a connection to that port
+ *   GET    /logs?lines=&agent=&follow=  → NDJSON of HostLogLine
+ *   GET    /usage?sized=           → HostUsage; `sized`: the volume is a file system of its own
  *   POST   /shutdown              → 202; workers get SIGTERM, after 2 s SIGKILL, then the host exits
  *
  * Errors: `{error: {code, message}}` with a status of 400 or more.

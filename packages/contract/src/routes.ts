@@ -13,6 +13,7 @@ import { LoginAnswer, LoginRequest, Me } from "./auth.ts";
 import { Build, BuildListQuery, FollowQuery, StartBuild } from "./builds.ts";
 import { EventListQuery, SessionEvent } from "./events.ts";
 import { ExecAnswer, ExecRequest } from "./exec.ts";
+import { FileDeleteQuery, FileEntry, FileMoveQuery, FileQuery } from "./files.ts";
 import { ListQuery, QuerySwitch } from "./lists.ts";
 import { CreateMessage, Message, MessageCount, MessageListQuery, MessageWithReply } from "./messages.ts";
 import { Id, Name, UserName } from "./names.ts";
@@ -36,6 +37,8 @@ export interface Route {
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
+  /** The body is bytes of any kind and length, which the handler reads as they come. */
+  readonly bytes?: true;
   /** Status of success. */
   readonly status: 200 | 201 | 202 | 204;
   /** Body of success; none with 204 and where the answer is a stream or text. */
@@ -50,6 +53,8 @@ const SpaceParams = z.object({ space: Name });
 const AgentParams = z.object({ space: Name, name: Name });
 const BuildParams = z.object({ space: Name, build_id: Id });
 const SessionParams = z.object({ id: Id });
+/** A path that ends in a slash and a star takes any rest, also none. */
+const FileParams = z.object({ id: Id, "*": z.string().default("") });
 const AccountParams = z.object({ name: UserName });
 const RoleParams = z.object({ name: RoleName });
 const SecretParams = z.object({ space: Name, key_name: z.string().regex(KEY_NAME_PATTERN) });
@@ -601,6 +606,49 @@ export const ROUTES = {
     status: 200,
     answer: z.array(SessionEvent),
     media: ["text/event-stream"],
+  },
+
+  "files.get": {
+    method: "GET",
+    path: "/sessions/:id/files/*",
+    access: to("session-files", "get"),
+    summary: "A file's content, whole or in ranges; ?list=true lists a folder, ?stat=true describes what is there",
+    params: FileParams,
+    query: FileQuery,
+    status: 200,
+    answer: z.union([z.array(FileEntry), FileEntry]),
+    media: ["application/octet-stream"],
+    otherStatuses: [206, 304],
+  },
+  "files.put": {
+    method: "PUT",
+    path: "/sessions/:id/files/*",
+    access: to("session-files", "update"),
+    summary: "Write a file, as a whole or not at all; the folders above it are made",
+    params: FileParams,
+    bytes: true,
+    status: 201,
+    otherStatuses: [200],
+    answer: FileEntry,
+  },
+  "files.move": {
+    method: "POST",
+    path: "/sessions/:id/files/*",
+    access: to("session-files", "update"),
+    summary: "Move a file or folder to another path",
+    params: FileParams,
+    query: FileMoveQuery,
+    status: 200,
+    answer: FileEntry,
+  },
+  "files.delete": {
+    method: "DELETE",
+    path: "/sessions/:id/files/*",
+    access: to("session-files", "delete"),
+    summary: "Delete a file, or with ?recursive=true a folder",
+    params: FileParams,
+    query: FileDeleteQuery,
+    status: 204,
   },
 
   "messages.list": {

@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { startEgressRelay } from "./egress-relay.ts";
 import { commandEnvironment } from "./environment.ts";
 import { runCommand } from "./exec.ts";
+import { Files } from "./files.ts";
 import { prepareFolders } from "./folders.ts";
 import { logLine } from "./host-log.ts";
 import { IdleMemory } from "./idle-memory.ts";
@@ -30,6 +31,7 @@ export class Host {
   readonly #agents: Agents;
   readonly #messages: Messages;
   readonly #journal: Journal;
+  readonly #files: Files;
   readonly #server: HostServer;
   #closing: Promise<void> | undefined;
 
@@ -40,6 +42,7 @@ export class Host {
     this.#journal = Journal.open(`${COMPUTER.state}/journal.ndjson`);
     this.#agents = new Agents({ config, proxied, session: this.#session, processes: this.#processes });
     this.#messages = new Messages(this.#journal, this.#agents);
+    this.#files = new Files(config, this.#processes);
     const memory = new IdleMemory();
     const routes: Record<string, Handler> = {
       "GET /health": ({ response }) => sendJson(response, this.#health()),
@@ -50,6 +53,7 @@ export class Host {
       "POST /messages/{}/cancel": (call) => this.#cancel(call),
       "DELETE /messages/{}": (call) => this.#forget(call),
       "POST /exec": (call) => this.#exec(call),
+      ...this.#files.routes,
       "POST /shutdown": (call) => this.#shutdown(call),
     };
     this.#server = new HostServer(routes, () => memory.used());
@@ -64,6 +68,7 @@ export class Host {
     await pipes.prepare();
     const host = new Host(config, proxied, pipes);
     host.#messages.endAbandoned();
+    host.#files.begin();
     await host.#server.listen();
     logLine("info", "host ready", { version: HOST_VERSION, agent_uid: config.agentUid, proxied });
     return host;

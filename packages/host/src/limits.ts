@@ -15,3 +15,5 @@ export const ERROR_TEXT_MAX = 4096;
 export const GRACE_MS = 2000;
 /** Longest argument or environment text that is handed to a program; the kernel's own limit is 128 KiB. */
 export const ARGUMENT_MAX_BYTES = 96 * 1024;
+/** Entries of a folder in one answer; the same as LIMIT_MAX of the contract. */
+export const LISTED_MAX = 1000;

@@ -29,7 +29,7 @@ export class HostServer {
     this.#routes = routes;
     this.#server = createServer((request, response) => {
       response.once("close", onUse);
-      this.#answer(request, response).catch((error: unknown) => refuse(response, error));
+      this.#answer(request, response).catch((error: unknown) => refuse(request, response, error));
     });
     // Answers last as long as the agents and commands that they tell of; only one who knows us can call.
     this.#server.timeout = 0;
@@ -84,9 +84,9 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-export function sendJson(response: ServerResponse, body: unknown): void {
+export function sendJson(response: ServerResponse, body: unknown, status: 200 | 201 = 200): void {
   const text = JSON.stringify(body);
-  response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
   response.end(text);
 }
 
@@ -95,7 +95,7 @@ export function sendEmpty(response: ServerResponse, status: 202 | 204): void {
   response.end();
 }
 
-function refuse(response: ServerResponse, error: unknown): void {
+function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   const known = error instanceof RequestError;
   const full = isDiskFull(error);
   if (!known && errorCode(error) !== "ECONNRESET") logLine("error", "call failed", { error: String(error) });
@@ -107,7 +107,8 @@ function refuse(response: ServerResponse, error: unknown): void {
   const code = known ? error.code : full ? "disk_full" : "internal";
   const message = known ? error.message : full ? "The session's disk is full" : "The host failed; its log says why";
   const text = JSON.stringify({ error: { code, message } });
-  // What is left of the body is not read, so the connection can't be used again.
-  response.writeHead(status, { "content-type": "application/json", connection: "close" });
+  // Where what is left of the body is not read, the connection can't be used again.
+  const closes = !request.complete && request.readableFlowing !== true;
+  response.writeHead(status, { "content-type": "application/json", ...(closes ? { connection: "close" } : {}) });
   response.end(text);
 }

@@ -56,7 +56,8 @@ export function route<N extends GuardedRouteName, Location extends Target>(
   const definition = definitionOf(name);
   const { access } = definition;
   if (typeof access === "string") throw new Error(`${name} needs no right; register it with openRoute`);
-  const isKeyed = definition.method === "POST";
+  // What is sent into a session as it comes is the session's to understand, its keys too.
+  const isKeyed = definition.method === "POST" && definition.bytes !== true;
   register(app, name, async (call, standing) => {
     const caller = callerOf(call.request);
     const located = await options.locate(call, caller);
@@ -129,8 +130,8 @@ type Run<N extends RouteName> = (call: Call<N>, standing: Standing) => Promise<u
 function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N>): void {
   const definition = definitionOf(name);
   const words = auditedAs(name, definition);
-  const isChange = definition.method !== "GET" && definition.access !== "public";
-  const methods: HTTPMethods[] = definition.method === "PUT" ? ["PUT", "PATCH"] : [definition.method];
+  const isRead = typeof definition.access === "object" && definition.access.verb === "get";
+  const isChange = definition.method !== "GET" && definition.access !== "public" && !isRead;
   const authenticate = async (request: FastifyRequest): Promise<void> => {
     try {
       request.caller = await app.api.authenticate(bearerToken(request.headers.authorization));
@@ -142,29 +143,44 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N
       throw error;
     }
   };
-  app.route({
-    method: methods,
-    url: `${API_BASE}${definition.path}`,
-    config: { guard: { route: name, access: definition.access } },
-    ...(definition.access === "public" ? { bodyLimit: PUBLIC_BODY_MAX } : { onRequest: authenticate }),
-    handler: async (request, reply) => {
-      const { audit } = app.api;
-      reply.code(definition.status);
-      const note = noteOf(words, request);
-      const standing: Standing = { mayGoOn: () => true, keyed: undefined };
-      const work = () => run(readCall<N>(app, definition, request, reply, note, standing), standing);
-      try {
-        const answer = await (isChange && audit !== undefined ? audit.change(note, async () => work()) : work());
-        if (answer !== SENT) return await sendAnswer(app, name, reply, answer, standing.keyed);
-        await standing.keyed?.sent().catch((error: unknown) => logUnkept(request, error));
-        return reply;
-      } catch (error) {
-        if (definition.access !== "public") await audit?.failed(note, error, isChange);
-        await standing.keyed?.failed(error).catch((failure: unknown) => logUnkept(request, failure));
-        throw error;
-      }
-    },
-  });
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { audit } = app.api;
+    reply.code(definition.status);
+    const note = noteOf(words, request);
+    const standing: Standing = { mayGoOn: () => true, keyed: undefined };
+    const work = () => run(readCall<N>(app, definition, request, reply, note, standing), standing);
+    try {
+      const answer = await (isChange && audit !== undefined ? audit.change(note, async () => work()) : work());
+      if (answer !== SENT) return await sendAnswer(app, name, reply, answer, standing.keyed);
+      await standing.keyed?.sent().catch((error: unknown) => logUnkept(request, error));
+      return reply;
+    } catch (error) {
+      if (definition.access !== "public") await audit?.failed(note, error, isChange);
+      await standing.keyed?.failed(error).catch((failure: unknown) => logUnkept(request, failure));
+      throw error;
+    }
+  };
+  for (const url of urlsOf(definition)) {
+    app.route({
+      method: methodsOf(definition),
+      url,
+      config: { guard: { route: name, access: definition.access } },
+      ...(definition.access === "public" ? { bodyLimit: PUBLIC_BODY_MAX } : { onRequest: authenticate }),
+      handler,
+    });
+  }
+}
+
+/** PATCH is taken as PUT, but for bytes only where they are not ours to understand. */
+function methodsOf({ access, bytes, method }: Route): HTTPMethods[] {
+  const isPassedOn = typeof access === "object" && access.verb === "get";
+  return method === "PUT" && (bytes !== true || isPassedOn) ? ["PUT", "PATCH"] : [method];
+}
+
+/** A star stands for nothing too, with the slash before it or without. */
+function urlsOf({ path }: Route): string[] {
+  const url = `${API_BASE}${path}`;
+  return url.endsWith("/*") ? [url, url.slice(0, -2)] : [url];
 }
 
 function readCall<N extends RouteName>(
@@ -179,8 +195,10 @@ function readCall<N extends RouteName>(
   // A name or id that can't exist is nothing that anybody could find.
   if (!params.success) throw hiddenError();
   const query = parsePart(definition.query, request.query, "query");
-  const body = parsePart(definition.body, request.body ?? (request.body === undefined ? {} : null), "body");
-  if (definition.method === "PUT") note.details = { fields: Object.keys(body as object) };
+  const isBytes = definition.bytes === true;
+  const given = request.body ?? (request.body === undefined ? {} : null);
+  const body = isBytes ? {} : parsePart(definition.body, given, "body");
+  if (definition.method === "PUT" && !isBytes) note.details = { fields: Object.keys(body as object) };
   let signal: AbortSignal | undefined;
   const call: unknown = {
     params: params.data,

@@ -8,6 +8,7 @@ import { authRoutes } from "./routes/auth.ts";
 import { buildRoutes } from "./routes/builds.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
+import { fileRoutes } from "./routes/files.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { roleBindingRoutes } from "./routes/role-bindings.ts";
 import { roleRoutes } from "./routes/roles.ts";
@@ -35,4 +36,5 @@ export function registerRoutes(app: FastifyInstance, collaborators: Collaborator
   messageRoutes(app, collaborators);
   execRoutes(app, collaborators);
   docsPages(app);
+  fileRoutes(app, collaborators);
 }

@@ -1,8 +1,11 @@
-import { Agent, type IncomingMessage, request as startRequest } from "node:http";
+import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request as startRequest } from "node:http";
+import type { Socket } from "node:net";
 import { join } from "node:path";
+import { pipeline, type Readable } from "node:stream";
 import { text as readAll } from "node:stream/consumers";
 import {
   COMPUTER,
+  type ErrorCode,
   type HostClaim,
   type HostExec,
   HostExecLine,
@@ -23,12 +26,30 @@ const CALL_TIMEOUT_MS = 30_000;
 const Beat = z.object({ type: z.literal("beat") });
 const MessageLineOrBeat = z.union([HostMessageLine, Beat]);
 
-interface HostRequest {
-  readonly method: "GET" | "POST" | "DELETE";
+export interface HostRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
+  readonly headers?: OutgoingHttpHeaders;
+  /** Bytes that are sent as they come, in the place of a body. */
+  readonly stream?: Readable;
   readonly signal: AbortSignal;
 }
+
+/** Refusals of a host that are about what the caller asked for. All others are the host's own trouble. */
+const PASSED_ON = [
+  "conflict",
+  "disk_full",
+  "forbidden",
+  "not_a_file",
+  "not_found",
+  "port_unreachable",
+  "precondition_failed",
+  "range_not_satisfiable",
+  "too_large",
+  "validation_failed",
+] as const satisfies readonly ErrorCode[];
+const DETAIL_MAX = 2000;
 
 /**
  * Talks to the host of one computer over its Unix socket. Answers come out of a session: they are bounded and checked.
@@ -37,6 +58,8 @@ interface HostRequest {
 export class HostConnection {
   readonly #socketPath: string;
   readonly #agent = new Agent({ keepAlive: true });
+  /** Connections that are no HTTP any more. */
+  readonly #upgraded = new Set<Socket>();
 
   /** The machine's side of the computer's socket directory. */
   constructor(socketDirectory: string) {
@@ -101,9 +124,64 @@ export class HostConnection {
     await this.#text({ method: "POST", path: "/shutdown", body: {}, signal });
   }
 
+  /** One call. An answer with a status of 400 or more is thrown as what it means. */
+  open(request: HostRequest): Promise<IncomingMessage> {
+    return this.#open(request);
+  }
+
+  /** One call whose answer is a short JSON text. */
+  async json<T>(request: HostRequest, schema: z.ZodType<T>, maxBytes = ANSWER_MAX_BYTES): Promise<T> {
+    return this.readJson(await this.#open(request), schema, request.signal, maxBytes);
+  }
+
+  /** Reads an answer that is a short JSON text. */
+  async readJson<T>(
+    answer: IncomingMessage,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    maxBytes = ANSWER_MAX_BYTES,
+  ): Promise<T> {
+    const result = schema.safeParse(parseJson(await readBounded(answer, signal, maxBytes)));
+    if (result.success) return result.data;
+    throw unreachable(result.error);
+  }
+
+  /** The checked lines of a call's answer. */
+  async *lines<T>(request: HostRequest, schema: z.ZodType<T>): AsyncGenerator<T> {
+    yield* this.#lines(await this.#open(request), schema, request.signal);
+  }
+
+  /** Turns a call into a connection for bytes. It ends with the signal, and when this connection is closed. */
+  async upgrade(path: string, protocol: string, signal: AbortSignal): Promise<Socket> {
+    signal.throwIfAborted();
+    const headers = { connection: "Upgrade", upgrade: protocol };
+    const call = startRequest({ socketPath: this.#socketPath, agent: false, path, headers, signal: bounded(signal) });
+    const upgraded = new Promise<Socket>((resolve, reject) => {
+      call.on("upgrade", (_answer, socket: Socket, head) => {
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+      call.on("response", (answer) => this.#refusal(answer, signal).then(reject, reject));
+      call.on("error", (error) => reject(signal.aborted ? signal.reason : unreachable(error)));
+    });
+    call.end();
+    const socket = await upgraded;
+    this.#upgraded.add(socket);
+    const end = (): void => void socket.destroy();
+    signal.addEventListener("abort", end, { once: true });
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      this.#upgraded.delete(socket);
+      signal.removeEventListener("abort", end);
+    });
+    if (signal.aborted) end();
+    return socket;
+  }
+
   /** Ends all calls. Idempotent. */
   close(): void {
     this.#agent.destroy();
+    for (const socket of this.#upgraded) socket.destroy();
   }
 
   async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
@@ -134,21 +212,40 @@ export class HostConnection {
     });
     const status = answer.statusCode ?? 0;
     if (status < 400 || accepted.includes(status)) return answer;
-    const failure = HostFailure.safeParse(parseJson(await readBounded(answer, signal)));
-    const detail = failure.success ? failure.data.error.message.slice(0, 2000) : `status ${status}`;
-    if (failure.success && failure.data.error.code === "disk_full") throw new RaworcError("disk_full", detail);
-    throw new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
+    throw await this.#refusal(answer, signal);
   }
 
-  #send({ method, path, body, signal }: HostRequest): Promise<IncomingMessage> {
+  /** What an answer with a status of 400 or more means. */
+  async #refusal(answer: IncomingMessage, signal: AbortSignal): Promise<Error> {
+    const status = answer.statusCode ?? 0;
+    const failure = HostFailure.safeParse(parseJson(await readBounded(answer, signal)));
+    const { code, message } = failure.success ? failure.data.error : { code: "", message: `status ${status}` };
+    const detail = message.slice(0, DETAIL_MAX);
+    const passed = PASSED_ON.find((known) => known === code);
+    if (passed !== undefined) return new RaworcError(passed, detail);
+    return new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
+  }
+
+  #send({ method, path, body, headers, signal, stream }: HostRequest): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     return new Promise((resolve, reject) => {
-      const headers =
-        payload === undefined ? {} : { "content-type": "application/json", "content-length": payload.length };
-      const call = startRequest({ socketPath: this.#socketPath, agent: this.#agent, method, path, headers, signal });
-      call.on("response", resolve);
+      const own = payload === undefined ? {} : { "content-type": "application/json", "content-length": payload.length };
+      const call = startRequest({
+        socketPath: this.#socketPath,
+        agent: this.#agent,
+        method,
+        path,
+        headers: { ...own, ...headers },
+        signal,
+      });
       call.on("error", reject);
-      call.end(payload);
+      call.on("response", (answer) => {
+        // An answer that comes before all was sent is a refusal: the rest need not be sent.
+        if (stream !== undefined && !call.writableFinished) answer.once("close", () => call.destroy());
+        resolve(answer);
+      });
+      if (stream === undefined) call.end(payload);
+      else pipeline(stream, call, () => undefined);
     });
   }
 }
@@ -157,11 +254,11 @@ function bounded(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
 }
 
-async function readBounded(answer: IncomingMessage, signal: AbortSignal): Promise<string> {
+async function readBounded(answer: IncomingMessage, signal: AbortSignal, maxBytes = ANSWER_MAX_BYTES): Promise<string> {
   let length = 0;
   answer.on("data", (piece: Buffer) => {
     length += piece.length;
-    if (length > ANSWER_MAX_BYTES) answer.destroy(new LineError("An answer is longer than it may be"));
+    if (length > maxBytes) answer.destroy(new LineError("An answer is longer than it may be"));
   });
   try {
     return await readAll(answer);
