@@ -7,6 +7,7 @@ import { type Identity, openIdentity } from "../../packages/server/src/access/id
 import type { DatabaseAddress } from "../../packages/server/src/config.ts";
 import { CallAudit } from "../../packages/server/src/http/call-audit.ts";
 import { Idempotency } from "../../packages/server/src/http/idempotency.ts";
+import { describeApi } from "../../packages/server/src/http/openapi/document.ts";
 import { RequestRates } from "../../packages/server/src/http/request-rates.ts";
 import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
@@ -25,6 +26,7 @@ import { RequestSeal } from "../../packages/server/src/security/request-seal.ts"
 import { isListedServer } from "../../packages/server/src/store/servers.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { createLog } from "../../packages/server/src/telemetry/log.ts";
+import { AnswerCheck } from "./answer-check.ts";
 import { openLoneServer } from "./lone-server.ts";
 
 /** A driver that has no computers, and says so whatever it is asked to do. */
@@ -118,6 +120,20 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
     audit: new CallAudit(audit, identity.refusals),
     checkAnswers: true,
   });
+  const answers = new AnswerCheck(describeApi());
+  const undescribed: string[] = [];
+  app.addHook("onSend", async (request, reply, payload) => {
+    const type = reply.getHeader("content-type");
+    const fault = answers.problemOf({
+      method: request.method,
+      url: request.url,
+      status: reply.statusCode,
+      contentType: typeof type === "string" ? type : undefined,
+      body: typeof payload === "string" ? payload : "",
+    });
+    if (fault !== undefined) undescribed.push(fault);
+    return payload;
+  });
   registerRoutes(app, {
     ...identity,
     wakeups,
@@ -160,6 +176,8 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
       await identity.close();
       await plainStore.close();
       if (given.directory === undefined) await rm(directory, { recursive: true, force: true });
+      if (undescribed.length > 0)
+        throw new Error(`Answers that the API's document doesn't describe:\n${undescribed.join("\n")}`);
     },
   };
 }

@@ -4,9 +4,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient } from "@raworc/client";
+import { API_BASE } from "@raworc/contract";
+import type { ApiDocument } from "../../packages/server/src/http/openapi/document.ts";
+import { AnswerCheck } from "./answer-check.ts";
 
 const MAIN = new URL("../../packages/server/src/main.ts", import.meta.url).pathname;
 const READY_MS = 60_000;
+
+/** Answers are checked in tests, and not where speed is measured. */
+const isTest = process.env["VITEST"] !== undefined;
 
 export interface TestServerOptions {
   readonly runtime: "docker" | "sandbox";
@@ -43,10 +49,10 @@ export class TestServer {
     return this.#process?.pid ?? -1;
   }
 
-  /** Starts the process, or starts it again on the same port and data. */
-  async start(): Promise<void> {
+  /** Starts the process, or starts it again on the same port and data. `more` of the environment is for this one. */
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const child = spawn(process.execPath, [MAIN], {
-      env: this.environment(),
+      env: { ...this.environment(), ...more },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     this.#process = child;
@@ -73,14 +79,43 @@ export class TestServer {
       RAWORC_RUNTIME: this.#options.runtime,
       RAWORC_ALLOW_LOCAL_SOURCES: "true",
       RAWORC_LOG_LEVEL: "debug",
+      RAWORC_CHECK_ANSWERS: String(isTest),
       SSL_CERT_FILE: process.env["SSL_CERT_FILE"] ?? certificates,
       ...this.#options.environment,
     };
   }
 
   async client(user = "admin", pass = "admin"): Promise<Client> {
-    const { token } = await createClient({ server: this.#url }).call("auth.login", { body: { user, pass } });
-    return createClient({ server: this.#url, token });
+    const options = { server: this.#url, ...(isTest ? { fetch: await this.#checkingFetch() } : {}) };
+    const { token } = await createClient(options).call("auth.login", { body: { user, pass } });
+    return createClient({ ...options, token });
+  }
+
+  /** A fetch that rejects where an answer is not what the server's own document says. */
+  async #checkingFetch(): Promise<typeof fetch> {
+    const document = await fetch(`${this.#url}${API_BASE}/openapi.json`);
+    const answers = new AnswerCheck((await document.json()) as ApiDocument);
+    return async (input, init) => {
+      const response = await fetch(input, init);
+      const contentType = response.headers.get("content-type") ?? undefined;
+      const isJson = contentType?.includes("json") === true;
+      const fault = answers.problemOf({
+        method: init?.method ?? "GET",
+        url: new URL(response.url).pathname,
+        status: response.status,
+        contentType,
+        body: isJson ? await response.clone().text() : "",
+      });
+      if (fault !== undefined) throw new Error(`An answer that the API's document doesn't describe: ${fault}`);
+      return response;
+    };
+  }
+
+  /** Resolves when the present process has ended. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await once(child, "exit");
   }
 
   /** Ends the process with no chance to tidy up. */
@@ -105,6 +140,21 @@ export class TestServer {
   /** What the present process has written. */
   log(): string {
     return Buffer.concat(this.#output).toString();
+  }
+
+  /** Another server of this installation: the same data directory, database and keys, a home of its own. It ends by `leave`. */
+  async startPeer(): Promise<TestServer> {
+    const { RAWORC_DATA_DIR = join(this.home, "data") } = this.#options.environment ?? {};
+    return TestServer.start({
+      ...this.#options,
+      environment: { ...this.#options.environment, RAWORC_DATA_DIR },
+    });
+  }
+
+  /** Stops it, and leaves the installation to the other servers. */
+  async leave(): Promise<void> {
+    await this.stop();
+    await rm(this.home, { recursive: true, force: true });
   }
 
   /** Stops it, and removes everything of this installation. */
