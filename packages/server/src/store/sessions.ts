@@ -241,15 +241,13 @@ export type SessionChange = Partial<
 
 export async function updateSession(transaction: Transaction, id: string, change: SessionChange): Promise<void> {
   const { metadata, limits, attempted, copied, ...plain } = change;
-  await transaction
-    .updateTable("sessions")
-    .set({
-      ...plain,
-      ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
-      ...(limits === undefined ? {} : { limits: JSON.stringify(limits) }),
-      ...(attempted === undefined ? {} : { attempted: attempted ? 1 : 0 }),
-      ...(copied === undefined ? {} : { fork_pending: copied ? null : 1 }),
-    })
-    .where("id", "=", id)
-    .execute();
+  const columns = {
+    ...plain,
+    ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+    ...(limits === undefined ? {} : { limits: JSON.stringify(limits) }),
+    ...(attempted === undefined ? {} : { attempted: attempted ? 1 : 0 }),
+    ...(copied === undefined ? {} : { fork_pending: copied ? null : 1 }),
+  };
+  if (Object.keys(columns).length === 0) return;
+  await transaction.updateTable("sessions").set(columns).where("id", "=", id).execute();
 }
