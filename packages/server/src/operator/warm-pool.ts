@@ -273,7 +273,7 @@ export class WarmPool {
       if (this.#taken.has(row.id)) continue;
       const fits = row.build_id === wanted.buildId && row.shape === wanted.shape && kept.length < wanted.count;
       if (fits && (await this.#isGood(row, wanted, signal))) kept.push(row);
-      else await this.#discard(row.id);
+      else if (!this.#taken.has(row.id)) await this.#discard(row.id);
     }
     // Whoever asks for a session goes before the filling of the pool: one computer at a time.
     if (kept.length >= wanted.count) return "done";
@@ -300,9 +300,12 @@ export class WarmPool {
 
   /** Whether a computer still waits, running and without identity; one of an earlier server is taken up. */
   async #isGood(row: PoolComputer, wanted: Wanted, signal: AbortSignal): Promise<boolean> {
-    const { status } = await this.#options.driver.observe(row.id);
+    const { driver, store } = this.#options;
+    const { status } = await driver.observe(row.id);
     if (status !== "running") return false;
     if (this.#waiting.get(row.space_id)?.some(({ id }) => id === row.id) === true) return true;
+    // It may have been taken since the rows were read, and be a session's by now.
+    if ((await findPoolComputer(store.read, row.id)) === undefined || this.#taken.has(row.id)) return false;
     try {
       await this.#start(row, wanted, signal);
       return true;

@@ -45,11 +45,15 @@ export function spaceRoutes(
     app,
     "spaces.create",
     { locate: ({ body }) => ({ space: null, name: body.name, isNew: true }) },
-    ({ body, foresee, principal }) =>
-      store.write(async (transaction) => {
+    async ({ body, foresee, principal }) => {
+      const { id, space } = await store.write(async (transaction) => {
         if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
-        return foresee(present(await insertSpace(transaction, { ...body, createdBy: principal.name })));
-      }),
+        const created = await insertSpace(transaction, { ...body, createdBy: principal.name });
+        return { id: created.id, space: foresee(present(created)) };
+      });
+      wakeups.emit("space", id, undefined);
+      return space;
+    },
   );
 
   route(app, "spaces.get", { locate: bySpace }, ({ located }) => present(located.space));
@@ -79,6 +83,8 @@ export function spaceRoutes(
       const detail = `The space has ${ids.length} live sessions; delete them first, or use ?force=true.`;
       throw new RaworcError("in_use", detail);
     }
+    // Nobody fills its pool from here on.
+    await store.write((transaction) => updateSpace(transaction, space.id, { active: false }));
     for (const id of ids) {
       await sessionLog.write(async (transaction, append) => {
         const session = await findSession(transaction, id);
