@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { API_BASE, isRaworcError, ROUTES, type Route, type RouteName } from "@raworc/contract";
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Caller } from "../access/caller.ts";
 import type { AuditNote } from "../audit/audit-note.ts";
@@ -24,6 +24,7 @@ import { answerOnce, type KeyedStanding, keptHeaders } from "./keyed-call.ts";
 import type { KeyedRequest } from "./keyed-request.ts";
 import { validationError } from "./problems.ts";
 import { requestSignal, type WatchCaller } from "./request-signal.ts";
+import { methodsOf, pathsOf } from "./route-variants.ts";
 
 export interface RouteOptions<N extends GuardedRouteName, Location extends Target> {
   /**
@@ -160,27 +161,15 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N
       throw error;
     }
   };
-  for (const url of urlsOf(definition)) {
+  for (const path of pathsOf(definition)) {
     app.route({
       method: methodsOf(definition),
-      url,
+      url: `${API_BASE}${path}`,
       config: { guard: { route: name, access: definition.access } },
       ...(definition.access === "public" ? { bodyLimit: PUBLIC_BODY_MAX } : { onRequest: authenticate }),
       handler,
     });
   }
-}
-
-/** PATCH is taken as PUT, but for bytes only where they are not ours to understand. */
-function methodsOf({ access, bytes, method }: Route): HTTPMethods[] {
-  const isPassedOn = typeof access === "object" && access.verb === "get";
-  return method === "PUT" && (bytes !== true || isPassedOn) ? ["PUT", "PATCH"] : [method];
-}
-
-/** A star stands for nothing too, with the slash before it or without. */
-function urlsOf({ path }: Route): string[] {
-  const url = `${API_BASE}${path}`;
-  return url.endsWith("/*") ? [url, url.slice(0, -2)] : [url];
 }
 
 function readCall<N extends RouteName>(

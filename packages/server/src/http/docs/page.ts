@@ -11,8 +11,8 @@ export const SCRIPT_PATH = "/docs/page.js";
 export function renderDocs(document: ApiDocument): string {
   const calls = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations)
-      // A PATCH is taken as the PUT beside it.
-      .filter(([method]) => method !== "patch")
+      // A PATCH is taken as the PUT beside it, and the root is a path like others.
+      .filter(([, { operationId }]) => !/\.(patch|root)$/.test(operationId))
       .map(([method, operation]): DocumentedCall => ({ method, path, operation })),
   );
   const groups = document.tags.map(({ name }) => ({

@@ -1,6 +1,7 @@
 import { API_BASE, ERRORS, Problem, ROUTES, type Route, type RouteName } from "@raworc/contract";
 import type { z } from "zod";
 import { VERSION } from "../../version.ts";
+import { methodsOf, pathsOf } from "../route-variants.ts";
 import { type Operation, operationOf, PROBLEM_RESPONSE, tagOf } from "./operation.ts";
 import { convertSchemas, type JsonSchema } from "./schema-components.ts";
 
@@ -47,10 +48,12 @@ export function describeApi(): ApiDocument {
   const components = convertSchemas();
   const paths: Record<string, Record<string, Operation>> = {};
   for (const [name, definition] of Object.entries<Route>(ROUTES)) {
-    const path = documentPath(definition.path);
-    const methods = definition.method === "PUT" ? ["put", "patch"] : [definition.method.toLowerCase()];
-    for (const method of methods) {
-      paths[path] = { ...paths[path], [method]: operationOf(name as RouteName, definition, method, components) };
+    for (const path of pathsOf(definition)) {
+      const operations = methodsOf(definition).map((method) => [
+        method.toLowerCase(),
+        operationOf(name as RouteName, definition, { method, path }, components),
+      ]);
+      paths[documentPath(path)] = { ...paths[documentPath(path)], ...Object.fromEntries(operations) };
     }
   }
   const problem = components.of(Problem as z.ZodType, "output");

@@ -37,15 +37,27 @@ const TEXT: JsonSchema = { type: "string" };
 const JSON_TYPE = "application/json";
 const DONE: Readonly<Record<number, string>> = { 200: "Done", 201: "Made", 202: "Begun", 204: "Done; no body" };
 
-/** Describes one call under one of its methods. */
-export function operationOf(name: RouteName, route: Route, method: string, components: SchemaComponents): Operation {
+/** One of the methods and paths that a route is registered under. */
+export interface Variant {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Describes one call under one of its methods and paths. */
+export function operationOf(
+  name: RouteName,
+  route: Route,
+  { method, path }: Variant,
+  components: SchemaComponents,
+): Operation {
+  const suffix = `${method === route.method ? "" : `.${method.toLowerCase()}`}${path === route.path ? "" : ".root"}`;
   return {
-    operationId: method === "patch" ? `${name}.patch` : name,
+    operationId: `${name}${suffix}`,
     summary: route.summary,
     description: describeAccess(route),
     tags: [tagOf(name)],
     ...(route.access === "public" ? { security: [] } : {}),
-    parameters: [...pathParameters(route, components), ...queryParameters(route, components), ...headers(route)],
+    parameters: [...pathParameters(route, path, components), ...queryParameters(route, components), ...headers(route)],
     ...requestBody(route, components),
     responses: { ...successes(route, components), ...problems(route) },
   };
@@ -67,7 +79,7 @@ function propertiesOf(schema: JsonSchema): [string, JsonSchema][] {
   return Object.entries((schema["properties"] ?? {}) as Record<string, JsonSchema>);
 }
 
-function pathParameters({ params, path }: Route, components: SchemaComponents): Parameter[] {
+function pathParameters({ params }: Route, path: string, components: SchemaComponents): Parameter[] {
   const known = new Map(params === undefined ? [] : propertiesOf(components.inlined(params)));
   const names = [...path.matchAll(/:([a-z_]+)|\*$/g)].map(([, name]) => name ?? "*");
   return names.map((name) => ({
@@ -116,7 +128,8 @@ function headers({ media, method, path, query }: Route): Parameter[] {
   return found;
 }
 
-function requestBody({ body }: Route, components: SchemaComponents): Pick<Operation, "requestBody"> {
+function requestBody({ body, bytes }: Route, components: SchemaComponents): Pick<Operation, "requestBody"> {
+  if (bytes) return { requestBody: { required: false, content: { "*/*": { schema: {} } } } };
   if (body === undefined) return {};
   const schema = components.of(body, "input");
   const required = !body.safeParse({}).success;
