@@ -36,18 +36,19 @@ export class Computers {
     this.#standstill = standstillBy(surroundings.cgroups);
   }
 
-  /** Serves and watches what another control plane left running, and removes control groups that nothing is left of. */
+  /**
+   * Watches what another control plane left running, and removes control groups that nothing is left of. Other servers may
+   * be at work: the way out of a computer is served by the one that starts it, and a group is made after its record.
+   */
   async takeUpAll(): Promise<void> {
     const { layout, cgroups } = this.#surroundings;
+    const groups = (await cgroups?.list()) ?? [];
     const ids = await readdir(layout.computers);
     for (const id of ids) {
       const record = await this.#living(id);
-      if (record === undefined) continue;
-      // Another server of this data directory may be at it.
-      if (!(await this.#wayOut.answers(id))) await this.#wayOut.serve(id, record.network);
-      this.#ends.watchHost(id, layout.socketDirectory(id), record.monitor);
+      if (record !== undefined) this.#ends.watchHost(id, layout.socketDirectory(id), record.monitor);
     }
-    for (const name of (await cgroups?.list()) ?? []) {
+    for (const name of groups) {
       if (!ids.includes(name) && !name.startsWith("copy-")) await cgroups?.remove(name);
     }
   }

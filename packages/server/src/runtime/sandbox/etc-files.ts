@@ -1,7 +1,8 @@
 import { existsSync, lstatSync } from "node:fs";
-import { mkdir, readFile, readlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
+import { writeShared } from "./shared-file.ts";
 
 export const HOST_NAME = "session";
 
@@ -75,7 +76,7 @@ export interface EtcFiles {
 /** Writes what is made, and looks for what is taken. May be repeated. */
 export async function makeEtcFiles(directory: string, rootDirectory: string | null): Promise<EtcFiles> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  for (const [name, text] of Object.entries(MADE)) await writeFile(join(directory, name), text, { mode: 0o644 });
+  for (const [name, text] of Object.entries(MADE)) await writeShared(join(directory, name), text);
   const links: Record<string, string> = {};
   const taken: string[] = [];
   for (const name of TAKEN) {
@@ -98,7 +99,7 @@ export async function makeEtcFiles(directory: string, rootDirectory: string | nu
 /** An image has its own settings; names and addresses are ours, and the agent's account where it knows none. */
 async function writeForImage(directory: string, rootDirectory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  const write = (name: string, text: string) => writeFile(join(directory, name), text, { mode: 0o644 });
+  const write = (name: string, text: string) => writeShared(join(directory, name), text);
   for (const name of ["hosts", "hostname", "resolv.conf"]) await write(name, MADE[name] ?? "");
   for (const name of ["passwd", "group"]) {
     const text = await readFile(join(rootDirectory, "etc", name), "utf8").catch(() => "");
@@ -118,7 +119,7 @@ async function writeAccounts(directory: string): Promise<string> {
       const [account = "", , id] = line.split(":");
       return id !== undefined && Number(id) <= SYSTEM_ID_MAX && !known.has(account);
     });
-    await writeFile(join(directory, name), `${MADE[name]}${system.join("\n")}\n`, { mode: 0o644 });
+    await writeShared(join(directory, name), `${MADE[name]}${system.join("\n")}\n`);
   }
   return directory;
 }

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { architectureOf, makeFilter } from "./seccomp.ts";
+import { writeShared } from "./shared-file.ts";
 
 /** Files with the system call filters. */
 export interface Filters {
@@ -15,7 +16,7 @@ export async function writeFilters(directory: string): Promise<Filters> {
   const architecture = architectureOf(process.arch);
   const filters = { directory, strict: join(directory, "strict"), namespaces: join(directory, "namespaces") };
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  await writeFile(filters.strict, makeFilter({ architecture, namespaces: false }), { mode: 0o644 });
-  await writeFile(filters.namespaces, makeFilter({ architecture, namespaces: true }), { mode: 0o644 });
+  await writeShared(filters.strict, makeFilter({ architecture, namespaces: false }));
+  await writeShared(filters.namespaces, makeFilter({ architecture, namespaces: true }));
   return filters;
 }

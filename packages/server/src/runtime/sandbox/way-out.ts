@@ -1,5 +1,4 @@
-import { rename, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER, type Network } from "@raworc/contract";
 import type { DriverOptions } from "../driver-options.ts";
@@ -9,7 +8,7 @@ import type { Layout } from "./layout.ts";
 export class WayOut {
   readonly #egress: DriverOptions["egress"];
   readonly #layout: Layout;
-  readonly #served = new Map<string, string>();
+  readonly #served = new Map<string, { readonly rules: string; readonly socket: bigint }>();
 
   constructor(egress: DriverOptions["egress"], layout: Layout) {
     this.#egress = egress;
@@ -19,26 +18,15 @@ export class WayOut {
   /** Does nothing where this process serves the same already. */
   async serve(id: string, network: Network): Promise<void> {
     const rules = JSON.stringify(network);
-    if (this.#served.get(id) === rules) return;
+    const served = this.#served.get(id);
+    // Another server that had the computer meanwhile has put a socket of its own there.
+    if (served?.rules === rules && served.socket === (await this.#fileNumber(id))) return;
     if (network.mode === "none") return this.end(id);
     // Made where no computer can put a link in its place, then moved to where it is expected.
     const draft = join(this.#layout.egress, `${id}.sock`);
     await this.#egress.serve(id, draft, network);
     await rename(draft, this.#socket(id));
-    this.#served.set(id, rules);
-  }
-
-  /** Whether some server takes connections from this computer. */
-  answers(id: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(this.#socket(id));
-      const end = (answered: boolean) => {
-        socket.destroy();
-        resolve(answered);
-      };
-      socket.once("connect", () => end(true));
-      socket.once("error", () => end(false));
-    });
+    this.#served.set(id, { rules, socket: (await this.#fileNumber(id)) ?? 0n });
   }
 
   async end(id: string): Promise<void> {
@@ -51,6 +39,11 @@ export class WayOut {
   async close(): Promise<void> {
     await Promise.all([...this.#served.keys()].map((id) => this.#egress.end(id)));
     this.#served.clear();
+  }
+
+  async #fileNumber(id: string): Promise<bigint | undefined> {
+    const found = await stat(this.#socket(id), { bigint: true }).catch(() => undefined);
+    return found?.ino;
   }
 
   #socket(id: string): string {
