@@ -43,3 +43,15 @@ export function killComputer(runtime: Runtime, server: TestServer, id: string): 
   const record = JSON.parse(readFileSync(join(sandboxComputers(server), id, "record.json"), "utf8"));
   process.kill(record.init.pid, "SIGKILL");
 }
+
+/** Processes above a sandbox's, up to that of the server that has started it. */
+export function ancestorsOf(server: TestServer, id: string): number[] {
+  const record = JSON.parse(readFileSync(join(sandboxComputers(server), id, "record.json"), "utf8"));
+  const ancestors: number[] = [];
+  for (let pid: number = record.monitor.pid; pid > 1; ) {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    pid = Number(/^PPid:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    ancestors.push(pid);
+  }
+  return ancestors;
+}
