@@ -10,6 +10,8 @@ import { AnswerCheck } from "./answer-check.ts";
 
 const MAIN = new URL("../../packages/server/src/main.ts", import.meta.url).pathname;
 const READY_MS = 60_000;
+/** Servers start often in tests, and always from the same sources. */
+const COMPILE_CACHE = new URL("../../node_modules/.cache/raworc", import.meta.url).pathname;
 
 /** Answers are checked in tests, and not where speed is measured. */
 const isTest = process.env["VITEST"] !== undefined;
@@ -74,6 +76,7 @@ export class TestServer {
     return {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       HOME: process.env["HOME"] ?? "/root",
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       RAWORC_HOME: this.home,
       RAWORC_PORT: this.#port,
       RAWORC_RUNTIME: this.#options.runtime,
