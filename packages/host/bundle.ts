@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { chmod, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { HOST_NODE_FLAGS } from "./src/node-flags.ts";
@@ -22,16 +23,27 @@ const lazyBuiltins: Plugin = {
   },
 };
 
+/** The addon that makes pseudo-terminals, prebuilt for the machine's kind of processor; undefined where it is not installed. */
+function findTerminalAddon(): string | undefined {
+  try {
+    const name = `@lydell/node-pty-linux-${process.arch}`;
+    return createRequire(import.meta.url).resolve(`${name}/pty.node`);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
- * Writes the host's program into a folder: `host.mjs`, `adapters/`, and `flags.json`, how Node.js is started for it.
+ * Writes the host's program into a folder: `host.mjs`, `terminal.mjs` with `pty.node`, `adapters/`, and `flags.json`, how Node.js is started for it.
  * The hash is over names and contents.
  */
 export async function bundleHost(outDirectory: string): Promise<{ readonly hash: string }> {
   await mkdir(outDirectory, { recursive: true });
   const { version } = JSON.parse(await readFile(join(HERE, "package.json"), "utf8")) as { version: string };
   await build({
-    entryPoints: [join(HERE, "src/main.ts")],
-    outfile: join(outDirectory, "host.mjs"),
+    entryPoints: { host: join(HERE, "src/main.ts"), terminal: join(HERE, "src/terminal-program.ts") },
+    outdir: outDirectory,
+    outExtension: { ".js": ".mjs" },
     bundle: true,
     platform: "node",
     format: "esm",
@@ -41,6 +53,8 @@ export async function bundleHost(outDirectory: string): Promise<{ readonly hash:
     define: { HOST_VERSION: JSON.stringify(version) },
     logLevel: "error",
   });
+  const addon = findTerminalAddon();
+  if (addon !== undefined) await copyFile(addon, join(outDirectory, "pty.node"));
   await cp(join(HERE, "adapters"), join(outDirectory, "adapters"), {
     recursive: true,
     force: true,

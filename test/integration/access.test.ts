@@ -281,6 +281,11 @@ const TABLE = {
     expected: [401, 403, 404, 404, 409, 409],
     subject: session("/exec", { command: "true" }, "error"),
   },
+  "sessions.terminal": { expected: [401, 403, 404, 404, 409, 409], subject: session("/terminal", undefined, "error") },
+  "ports.get": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80/a?b=c", undefined, "error") },
+  "ports.post": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80/a", {}, "error") },
+  "ports.put": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80", {}, "error") },
+  "ports.delete": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80/", undefined, "error") },
   "files.get": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/a", undefined, "error") },
   // What is outside of /session is for who may do that.
   "files.get?any": { expected: [401, 403, 404, 404, 409, 409], subject: session("/files/%2Fa", undefined, "error") },

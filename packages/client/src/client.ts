@@ -1,4 +1,4 @@
-import { ROUTES, type Route, type RouteName, SessionEvent } from "@raworc/contract";
+import { ROUTES, type Route, type RouteName, SessionEvent, TERMINAL_PROTOCOL } from "@raworc/contract";
 import { z } from "zod";
 import type { CallAnswer, CallRest, ListItem, ListRouteName, UntypedOptions } from "./call.ts";
 import { AnswerError } from "./errors.ts";
@@ -6,6 +6,7 @@ import { nextCursor } from "./pages.ts";
 import { RECONNECT, type Reconnect, resumingStream } from "./resuming-stream.ts";
 import type { ServerSentEvent } from "./server-sent-events.ts";
 import { SessionFiles } from "./session-files.ts";
+import { SessionTerminal, type TerminalOptions } from "./session-terminal.ts";
 import { type RawRequest, Transport, type TransportOptions } from "./transport.ts";
 
 export interface ClientOptions extends TransportOptions {
@@ -56,6 +57,8 @@ export interface Client {
   stream(name: RouteName, options?: UntypedOptions): Promise<AsyncIterable<Uint8Array>>;
   /** The files of a session's computer. */
   files(sessionId: string): SessionFiles;
+  /** Looks on a terminal of a session, which is made when there is none. */
+  terminal(sessionId: string, options: TerminalOptions): Promise<SessionTerminal>;
   /** A route's answer as it is; a problem is thrown. For answers that are no JSON. */
   open(name: RouteName, options?: UntypedOptions): Promise<Response>;
   /** Any path below the API's base, with the token; the answer as it is, whatever its status. */
@@ -133,6 +136,19 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
+  async function terminal(sessionId: string, given: TerminalOptions): Promise<SessionTerminal> {
+    const { cols, id, rows, signal } = given;
+    const asked = { params: { id: sessionId }, query: { id, cols, rows }, signal };
+    const opened = await SessionTerminal.open(
+      transport.webSocket("sessions.terminal", TERMINAL_PROTOCOL, asked),
+      given,
+    );
+    if (opened !== undefined) return opened;
+    // A WebSocket that fails says nothing about why; a plain request does, and at the latest that it is none.
+    await transport.send("sessions.terminal", asked);
+    throw new AnswerError(`The server's answer to sessions.terminal is no WebSocket.`);
+  }
+
   const client: Client = {
     server: transport.server,
     call: async <N extends RouteName>(name: N, ...[given]: CallRest<N>) =>
@@ -149,6 +165,7 @@ export function createClient(options: ClientOptions): Client {
       if (body === null) throw new AnswerError(`The server's answer to ${name} is empty.`);
       return body;
     },
+    terminal,
     files: (sessionId) => new SessionFiles(client, sessionId),
     open: (name, given = {}) => transport.send(name, given),
     raw: (path, request) => transport.raw(path, request),

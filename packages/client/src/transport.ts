@@ -1,4 +1,4 @@
-import { API_BASE, type FieldError, ROUTES, type Route, type RouteName } from "@raworc/contract";
+import { API_BASE, BEARER_PROTOCOL, type FieldError, ROUTES, type Route, type RouteName } from "@raworc/contract";
 import type { UntypedOptions } from "./call.ts";
 import { AnswerError, ApiError, ConnectionError } from "./errors.ts";
 
@@ -54,13 +54,27 @@ export class Transport {
     return this.#fetch(this.urlOf(path), request);
   }
 
+  /** Address of a route with its parameters and query. */
+  urlOfRoute(name: RouteName, { params = {}, query = {} }: UntypedOptions): URL {
+    const url = this.urlOf(fillPath(ROUTES[name].path, params));
+    for (const [key, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(key, String(value));
+    }
+    return url;
+  }
+
+  /** Address and subprotocols of a WebSocket: no page can set its headers, so the token goes with the latter. */
+  webSocket(name: RouteName, protocol: string, options: UntypedOptions): { address: URL; protocols: string[] } {
+    const address = this.urlOfRoute(name, options);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const { token } = this.#options;
+    return { address, protocols: [protocol, ...(token === undefined ? [] : [`${BEARER_PROTOCOL}${token}`])] };
+  }
+
   /** One request to a route. Throws ApiError for an answer that is a problem. */
   async send(name: RouteName, options: UntypedOptions): Promise<Response> {
     const route: Route = ROUTES[name];
-    const url = this.urlOf(fillPath(route.path, options.params ?? {}));
-    for (const [key, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(key, String(value));
-    }
+    const url = this.urlOfRoute(name, options);
     const given = route.body === undefined ? undefined : JSON.stringify(options.body ?? {});
     const body = route.bytes === true ? (options.body as NonNullable<RawRequest["body"]>) : given;
     const headers: Record<string, string> = { accept: "application/json", ...options.headers };

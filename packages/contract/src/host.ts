@@ -20,8 +20,8 @@
  *   PUT    /files?path=&reach=    bytes → 201 or 200 with FileEntry; takes If-Match, If-None-Match
  *   DELETE /files?path=&reach=    → 204; `&recursive=true` for folders
  *   POST   /moves?path=&to=&reach=  → FileEntry
- *   GET    /terminals/{id}?cols=&rows=  with `Upgrade: raworc-terminal` → 101, then frames (frames.ts) both ways
- *   GET    /ports/{port}          with `Upgrade: raworc-port` → 101, then the bytes of a connection to that port
+ *   GET    /terminals/{id}?cols=&rows=  with `Upgrade: raworc-terminals` → 101, then frames (frames.ts) both ways
+ *   GET    /ports/{port}          with `Upgrade: raworc-ports` → 101, then the bytes of a connection to that port
  *   GET    /logs?lines=&agent=&follow=  → NDJSON of HostLogLine
  *   GET    /usage?sized=           → HostUsage; `sized`: the volume is a file system of its own
  *   POST   /shutdown              → 202; workers get SIGTERM, after 2 s SIGKILL, then the host exits

@@ -23,6 +23,7 @@ import { CreateSecret, KEY_NAME_PATTERN, Secret, SecretListQuery, SecretQuery, U
 import { CreateSession, DeletedQuery, ForkSession, Session, SessionListQuery, UpdateSession } from "./sessions.ts";
 import { CreateSpace, Space, UpdateSpace } from "./spaces.ts";
 import { Health, Version } from "./system.ts";
+import { TerminalQuery } from "./terminals.ts";
 import { ApiToken, ApiTokenListQuery, CreateApiToken, CreatedApiToken } from "./tokens.ts";
 
 /** `public` needs no token; `self` needs a token and no right; else the right that the call needs. */
@@ -53,7 +54,10 @@ const SpaceParams = z.object({ space: Name });
 const AgentParams = z.object({ space: Name, name: Name });
 const BuildParams = z.object({ space: Name, build_id: Id });
 const SessionParams = z.object({ id: Id });
+/** What a program inside a session makes of a query is its own. */
+const AnyQuery = z.record(z.string(), z.unknown());
 /** A path that ends in a slash and a star takes any rest, also none. */
+const PortParams = z.object({ id: Id, port: z.coerce.number().int().min(1).max(65_535), "*": z.string().default("") });
 const FileParams = z.object({ id: Id, "*": z.string().default("") });
 const AccountParams = z.object({ name: UserName });
 const RoleParams = z.object({ name: RoleName });
@@ -606,6 +610,59 @@ export const ROUTES = {
     status: 200,
     answer: z.array(SessionEvent),
     media: ["text/event-stream"],
+  },
+
+  "sessions.terminal": {
+    method: "GET",
+    path: "/sessions/:id/terminal",
+    access: to("session-exec", "exec"),
+    summary: "Look on a terminal, which is made when there is none: a WebSocket",
+    params: SessionParams,
+    query: TerminalQuery,
+    status: 200,
+  },
+  "ports.get": {
+    method: "GET",
+    path: "/sessions/:id/ports/:port/*",
+    access: to("sessions", "get"),
+    summary: "Pass a request, or a WebSocket, on to a port inside the session",
+    params: PortParams,
+    query: AnyQuery,
+    status: 200,
+    media: ["*/*"],
+  },
+  "ports.post": {
+    method: "POST",
+    path: "/sessions/:id/ports/:port/*",
+    access: to("sessions", "get"),
+    summary: "Pass a request on to a port inside the session",
+    params: PortParams,
+    query: AnyQuery,
+    bytes: true,
+    status: 200,
+    media: ["*/*"],
+  },
+  "ports.put": {
+    method: "PUT",
+    path: "/sessions/:id/ports/:port/*",
+    access: to("sessions", "get"),
+    summary: "Pass a request on to a port inside the session",
+    params: PortParams,
+    query: AnyQuery,
+    bytes: true,
+    status: 200,
+    media: ["*/*"],
+  },
+  "ports.delete": {
+    method: "DELETE",
+    path: "/sessions/:id/ports/:port/*",
+    access: to("sessions", "get"),
+    summary: "Pass a request on to a port inside the session",
+    params: PortParams,
+    query: AnyQuery,
+    bytes: true,
+    status: 200,
+    media: ["*/*"],
   },
 
   "files.get": {

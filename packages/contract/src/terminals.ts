@@ -19,8 +19,9 @@ export const TerminalQuery = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "letters, digits, '.', '_' and '-'")
     .default("main"),
-  cols: Side.default(80),
-  rows: Side.default(24),
+  /** Size of the viewer's screen, which the terminal takes. */
+  cols: Side.optional(),
+  rows: Side.optional(),
 });
 export type TerminalQuery = z.infer<typeof TerminalQuery>;
 

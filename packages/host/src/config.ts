@@ -30,6 +30,11 @@ export function readOwnConfig(): Config {
   return readConfig(process.env);
 }
 
+/** What a process of the agent was given, for the shell that it starts. */
+export function readOwnEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}
+
 function readWords(text: string | undefined): readonly string[] {
   if (text === undefined || text === "") return [];
   const words: unknown = JSON.parse(text);

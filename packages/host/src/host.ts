@@ -16,8 +16,10 @@ import { GRACE_MS } from "./limits.ts";
 import { sendLines } from "./message-lines.ts";
 import { Messages } from "./messages.ts";
 import { OutputPipes } from "./output-pipes.ts";
+import { Ports } from "./ports.ts";
 import { RequestError, readClaim, readExec, readMessage } from "./requests.ts";
-import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson } from "./server.ts";
+import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson, type UpgradeHandler } from "./server.ts";
+import { Terminals } from "./terminals.ts";
 
 /** Set by the bundler. */
 declare const HOST_VERSION: string;
@@ -56,7 +58,16 @@ export class Host {
       ...this.#files.routes,
       "POST /shutdown": (call) => this.#shutdown(call),
     };
-    this.#server = new HostServer(routes, () => memory.used());
+    const terminals = new Terminals({ processes: this.#processes, environment: () => this.#commandEnvironment({}) });
+    const ports = new Ports(proxied);
+    const upgrades: Record<string, UpgradeHandler> = {
+      terminals: (id, url) => {
+        this.#refuseWhenClosing();
+        return terminals.view(id, url);
+      },
+      ports: (id) => ports.connect(id),
+    };
+    this.#server = new HostServer(routes, upgrades, () => memory.used());
   }
 
   /** Answers when it resolves. */
@@ -139,8 +150,12 @@ export class Host {
   async #exec({ request, response }: Call): Promise<void> {
     const exec = readExec(await readBody(request));
     this.#refuseWhenClosing();
+    await runCommand(this.#processes, exec, this.#commandEnvironment(exec.env), response);
+  }
+
+  #commandEnvironment(given: Readonly<Record<string, string>>): Record<string, string> {
     const source = { config: this.#config, proxied: this.#proxied, claimed: this.#session.environmentSource };
-    await runCommand(this.#processes, exec, commandEnvironment(source, exec.env), response);
+    return commandEnvironment(source, given);
   }
 
   #shutdown({ response }: Call): void {

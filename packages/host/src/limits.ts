@@ -17,3 +17,11 @@ export const GRACE_MS = 2000;
 export const ARGUMENT_MAX_BYTES = 96 * 1024;
 /** Entries of a folder in one answer; the same as LIMIT_MAX of the contract. */
 export const LISTED_MAX = 1000;
+/** Bytes of a terminal's output that a viewer who comes later is shown; these three are the same as in the contract. */
+export const SCROLLBACK_KEPT_BYTES = 256 * 1024;
+export const TERMINALS_OPEN_MAX = 16;
+export const TERMINAL_VIEWERS_MAX = 16;
+/** Output that waits for a viewer: beyond this it is not read from the terminal while all viewers are so slow. */
+export const VIEWER_PAUSE_BYTES = 128 * 1024;
+/** A viewer who is so far behind the others is let go. */
+export const VIEWER_DROP_BYTES = 1024 * 1024;

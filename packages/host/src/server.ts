@@ -1,5 +1,6 @@
 import { chmodSync, renameSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { COMPUTER } from "@raworc/contract";
 import { errorCode, isDiskFull } from "./disk-full.ts";
 import { logLine } from "./host-log.ts";
@@ -14,19 +15,30 @@ export interface Call {
   readonly id: string;
 }
 
+/** What is done with a connection that is no HTTP any more. */
+export type Connected = (socket: Socket) => void;
+/** Decides about a call for a connection of bytes. May throw a RequestError. */
+export type UpgradeHandler = (id: string, url: URL) => Promise<Connected>;
+
 /** Answers a call, in whole. May throw a RequestError before anything was written. */
 export type Handler = (call: Call) => Promise<void> | void;
 
 const SOCKET = `${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`;
 
-/** Routes are `METHOD /path`, with `{}` for one id. */
+/** Routes are `METHOD /path`, with `{}` for one id; upgrades are the noun of `/noun/{}`. */
 export class HostServer {
   readonly #routes: Readonly<Record<string, Handler>>;
+  readonly #upgrades: Readonly<Record<string, UpgradeHandler>>;
   readonly #server: Server;
 
   /** `onUse` is called when a call was answered. */
-  constructor(routes: Readonly<Record<string, Handler>>, onUse: () => void) {
+  constructor(
+    routes: Readonly<Record<string, Handler>>,
+    upgrades: Readonly<Record<string, UpgradeHandler>>,
+    onUse: () => void,
+  ) {
     this.#routes = routes;
+    this.#upgrades = upgrades;
     this.#server = createServer((request, response) => {
       response.once("close", onUse);
       this.#answer(request, response).catch((error: unknown) => refuse(request, response, error));
@@ -35,6 +47,11 @@ export class HostServer {
     this.#server.timeout = 0;
     this.#server.requestTimeout = 0;
     this.#server.keepAliveTimeout = 0;
+    this.#server.on("upgrade", (request, socket: Socket, head) => {
+      socket.once("close", onUse);
+      socket.on("error", () => undefined);
+      this.#upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));
+    });
     // Where the kernel checks the agents beside us, it is by the folder.
     this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
@@ -55,6 +72,17 @@ export class HostServer {
   close(): void {
     this.#server.close();
     rmSync(SOCKET, { force: true });
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://host");
+    const [, noun = "", id = ""] = url.pathname.split("/");
+    const handler = this.#upgrades[noun];
+    if (handler === undefined) throw new RequestError(404, "not_found", `No such connection: ${url.pathname}`);
+    const connected = await handler(decodeURIComponent(id), url);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raworc-${noun}\r\n\r\n`);
+    if (head.length > 0) socket.unshift(head);
+    connected(socket);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,19 +124,31 @@ export function sendEmpty(response: ServerResponse, status: 202 | 204): void {
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  const known = error instanceof RequestError;
-  const full = isDiskFull(error);
-  if (!known && errorCode(error) !== "ECONNRESET") logLine("error", "call failed", { error: String(error) });
+  const { status, text } = refusalOf(error);
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const status = known ? error.status : full ? 507 : 500;
-  const code = known ? error.code : full ? "disk_full" : "internal";
-  const message = known ? error.message : full ? "The session's disk is full" : "The host failed; its log says why";
-  const text = JSON.stringify({ error: { code, message } });
   // Where what is left of the body is not read, the connection can't be used again.
   const closes = !request.complete && request.readableFlowing !== true;
   response.writeHead(status, { "content-type": "application/json", ...(closes ? { connection: "close" } : {}) });
   response.end(text);
+}
+
+function refuseUpgrade(socket: Socket, error: unknown): void {
+  const { status, text } = refusalOf(error);
+  const length = Buffer.byteLength(text);
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${text}`,
+  );
+}
+
+function refusalOf(error: unknown): { readonly status: number; readonly text: string } {
+  const known = error instanceof RequestError;
+  const full = isDiskFull(error);
+  if (!known && errorCode(error) !== "ECONNRESET") logLine("error", "call failed", { error: String(error) });
+  const status = known ? error.status : full ? 507 : 500;
+  const code = known ? error.code : full ? "disk_full" : "internal";
+  const message = known ? error.message : full ? "The session's disk is full" : "The host failed; its log says why";
+  return { status, text: JSON.stringify({ error: { code, message } }) };
 }

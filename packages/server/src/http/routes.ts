@@ -10,12 +10,14 @@ import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { messageRoutes } from "./routes/messages.ts";
+import { portRoutes } from "./routes/ports.ts";
 import { roleBindingRoutes } from "./routes/role-bindings.ts";
 import { roleRoutes } from "./routes/roles.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { spaceRoutes } from "./routes/spaces.ts";
 import { systemRoutes } from "./routes/system.ts";
+import { terminalRoutes } from "./routes/terminals.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
 /** Registers every call of the contract. */
@@ -37,4 +39,6 @@ export function registerRoutes(app: FastifyInstance, collaborators: Collaborator
   execRoutes(app, collaborators);
   docsPages(app);
   fileRoutes(app, collaborators);
+  terminalRoutes(app, collaborators);
+  portRoutes(app, collaborators);
 }

@@ -13,6 +13,7 @@ import type { Logger } from "pino";
 import type { Authenticator } from "../access/authenticator.ts";
 import type { Authenticate, Caller } from "../access/caller.ts";
 import { logAnswers } from "./access-log.ts";
+import { limitBodyTime } from "./body-time.ts";
 import type { CallAudit } from "./call-audit.ts";
 import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
 import type { Guard, RegisteredRoute } from "./guard.ts";
@@ -22,6 +23,7 @@ import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
 import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
 import type { RequestRates } from "./request-rates.ts";
+import { acceptUpgrades, isWebSocket } from "./upgrades.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -77,8 +79,10 @@ export interface Api {
 const BODY_MAX = 8 * 1024 * 1024;
 /** Longer parts of a path name nothing. */
 const PATH_PART_MAX = 1024;
-/** Milliseconds for a whole request to arrive, body included. */
-const REQUEST_TIMEOUT = 300_000;
+/** Milliseconds for the headers of a request to arrive. */
+const HEADERS_TIMEOUT = 60_000;
+/** The same for a body, where it is not bytes that a handler reads. */
+const BODY_TIMEOUT = 300_000;
 const KEEP_ALIVE_TIMEOUT = 72_000;
 const HEARTBEAT_INTERVAL = 15_000;
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -98,7 +102,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
     genReqId: requestId,
     bodyLimit: BODY_MAX,
-    requestTimeout: REQUEST_TIMEOUT,
+    // Uploads last as long as they last: other bodies have a time of their own.
+    requestTimeout: 0,
+    http: { headersTimeout: HEADERS_TIMEOUT, shouldUpgradeCallback: isWebSocket },
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     return503OnClosing: false,
     forceCloseConnections: "idle",
@@ -122,6 +128,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     if (closing.signal.aborted) throw drainingError();
   });
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
+  acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
+  limitBodyTime(fastify, BODY_TIMEOUT);
   acceptJsonOnly(fastify);
   answerUnknownPaths(fastify, registered);
   fastify.setErrorHandler((error, request, reply) => {

@@ -107,7 +107,11 @@ export class Idle {
       return;
     }
     const rest = await this.#rest(session);
-    if (rest === undefined) return;
+    if (rest === undefined) {
+      // One that rests already is looked at again after its next use.
+      if (session.tier !== "active") this.#timers.delete(id);
+      return;
+    }
     const left = rest.at - Date.now();
     if (left > 0) {
       this.#arm(id, left);

@@ -43,6 +43,7 @@ const PASSED_ON = [
   "forbidden",
   "not_a_file",
   "not_found",
+  "not_ready",
   "port_unreachable",
   "precondition_failed",
   "range_not_satisfiable",
@@ -58,8 +59,6 @@ const DETAIL_MAX = 2000;
 export class HostConnection {
   readonly #socketPath: string;
   readonly #agent = new Agent({ keepAlive: true });
-  /** Connections that are no HTTP any more. */
-  readonly #upgraded = new Set<Socket>();
 
   /** The machine's side of the computer's socket directory. */
   constructor(socketDirectory: string) {
@@ -151,11 +150,12 @@ export class HostConnection {
     yield* this.#lines(await this.#open(request), schema, request.signal);
   }
 
-  /** Turns a call into a connection for bytes. It ends with the signal, and when this connection is closed. */
-  async upgrade(path: string, protocol: string, signal: AbortSignal): Promise<Socket> {
+  /** Turns a call into a connection for bytes. It ends with the signal or the host, whatever becomes of this object. */
+  async upgrade(noun: "ports" | "terminals", rest: string, signal: AbortSignal): Promise<Socket> {
     signal.throwIfAborted();
-    const headers = { connection: "Upgrade", upgrade: protocol };
-    const call = startRequest({ socketPath: this.#socketPath, agent: false, path, headers, signal: bounded(signal) });
+    const path = `/${noun}/${rest}`;
+    const headers = { connection: "Upgrade", upgrade: `raworc-${noun}` };
+    const call = startRequest({ socketPath: this.#socketPath, agent: false, path, headers, signal });
     const upgraded = new Promise<Socket>((resolve, reject) => {
       call.on("upgrade", (_answer, socket: Socket, head) => {
         if (head.length > 0) socket.unshift(head);
@@ -166,22 +166,17 @@ export class HostConnection {
     });
     call.end();
     const socket = await upgraded;
-    this.#upgraded.add(socket);
     const end = (): void => void socket.destroy();
     signal.addEventListener("abort", end, { once: true });
     socket.on("error", () => undefined);
-    socket.once("close", () => {
-      this.#upgraded.delete(socket);
-      signal.removeEventListener("abort", end);
-    });
+    socket.once("close", () => signal.removeEventListener("abort", end));
     if (signal.aborted) end();
     return socket;
   }
 
-  /** Ends all calls. Idempotent. */
+  /** Ends all calls, but no connection that one was turned into. Idempotent. */
   close(): void {
     this.#agent.destroy();
-    for (const socket of this.#upgraded) socket.destroy();
   }
 
   async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
