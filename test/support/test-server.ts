@@ -51,6 +51,11 @@ export class TestServer {
     return this.#process?.pid ?? -1;
   }
 
+  get isRunning(): boolean {
+    const child = this.#process;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   /** Starts the process, or starts it again on the same port and data. `more` of the environment is for this one. */
   async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const child = spawn(process.execPath, [MAIN], {
@@ -116,9 +121,7 @@ export class TestServer {
 
   /** Resolves when the present process has ended. */
   async ended(): Promise<void> {
-    const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    await once(child, "exit");
+    if (this.#process !== undefined && this.isRunning) await once(this.#process, "exit");
   }
 
   /** Ends the process with no chance to tidy up. */
