@@ -82,6 +82,6 @@ function isPassedOn({ responses }: Operation): boolean {
 }
 
 function patternOf(path: string): RegExp {
-  const pattern = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === "path" ? ".*" : "[^/]+"));
+  const pattern = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === "path" ? ".*" : "[^/]*"));
   return new RegExp(`^${pattern}/?$`);
 }

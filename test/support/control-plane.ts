@@ -26,8 +26,12 @@ import { RequestSeal } from "../../packages/server/src/security/request-seal.ts"
 import { isListedServer } from "../../packages/server/src/store/servers.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { createLog } from "../../packages/server/src/telemetry/log.ts";
+import { Metrics } from "../../packages/server/src/telemetry/metrics.ts";
+import { Operations } from "../../packages/server/src/telemetry/operations.ts";
 import { AnswerCheck } from "./answer-check.ts";
 import { openLoneServer } from "./lone-server.ts";
+
+const NOTHING = { kind: "session", status: "absent", containerId: null, volumeId: null, outOfMemory: false } as const;
 
 /** A driver that has no computers, and says so whatever it is asked to do. */
 function noDriver(): RuntimeDriver {
@@ -39,6 +43,7 @@ function noDriver(): RuntimeDriver {
       if (name === "check") return async () => ({ ok: true, detail: "" });
       if (name === "name") return "sandbox";
       if (name === "close") return async () => undefined;
+      if (name === "observe") return async (id: string) => ({ ...NOTHING, id });
       if (name === "socketDirectory") return () => "/nonexistent";
       return refuse;
     },
@@ -87,7 +92,9 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   const environmentOf = async () => ({});
   const faults = new Faults();
   const lone = await openLoneServer(plainStore, wakeups, log, directory);
-  const shared = { store, wakeups, leases: lone.leases, errands: lone.errands, driver, log, faults };
+  const metrics = new Metrics();
+  const operations = new Operations({ log, metrics });
+  const shared = { operations, store, wakeups, leases: lone.leases, errands: lone.errands, driver, log, faults };
   const pool = new WarmPool(shared);
   const sessions = new Sessions({
     ...shared,
@@ -108,6 +115,7 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   });
   const app = createHttpServer({
     log,
+    metrics,
     idempotency: new Idempotency({
       store: plainStore,
       seal: new RequestSeal(keys.signing),
@@ -143,6 +151,8 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
     builds,
     opener,
     pool,
+    operations,
+    metrics,
     operator: { running: () => true },
     runtime: driver,
     allowLocalSources: true,

@@ -33,10 +33,15 @@ import { openDriver } from "./runtime/open-driver.ts";
 import { secretsOfSpace } from "./secrets/space-secrets.ts";
 import { loadKeys } from "./security/keys.ts";
 import { RequestSeal } from "./security/request-seal.ts";
+import { countOpenBuilds, countOpenMessages, countSessionsByState } from "./store/figures.ts";
 import { isListedServer } from "./store/servers.ts";
 import { listLiveSessionIds, listLiveSessionIdsOfSpace } from "./store/sessions.ts";
 import { ensureInstance } from "./store/settings.ts";
 import { openStore, type Store } from "./store/store.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+import { Operations } from "./telemetry/operations.ts";
+import { openTracing } from "./telemetry/tracing.ts";
+import { VERSION } from "./version.ts";
 
 /** A whole control plane. */
 export interface App {
@@ -163,7 +168,11 @@ async function compose(
     ...(await secretsOfSpace(store.read, keyring, spaceId)).environment,
   });
   const faults = new Faults(config.fault);
-  const shared = { store, wakeups, leases, errands, driver, log, faults };
+  const metrics = new Metrics({ ofProcess: true });
+  const tracing = config.tracing === null ? undefined : await openTracing({ ...config.tracing, version: VERSION });
+  closers.push(async () => tracing?.close());
+  const operations = new Operations({ log, metrics, tracing });
+  const shared = { store, wakeups, leases, errands, driver, log, faults, operations };
   const pool = new WarmPool(shared);
   const sessions = new Sessions({
     ...shared,
@@ -186,6 +195,13 @@ async function compose(
   const operator = new Operator({ ...shared, servers, sessions, messages, builds, idle, pool });
   closers.push(() => operator.close());
 
+  metrics.countFrom({
+    sessions: () => countSessionsByState(store.read),
+    messages: () => countOpenMessages(store.read),
+    builds: () => countOpenBuilds(store.read),
+    pool: () => [...pool.counts().values()].reduce((sum, count) => sum + count, 0),
+  });
+
   const idempotency = new Idempotency({
     store: plainStore,
     seal: new RequestSeal(keys.signing),
@@ -197,6 +213,8 @@ async function compose(
 
   const http = createHttpServer({
     log,
+    metrics,
+    tracing,
     idempotency,
     rates: config.rateLimit === 0 ? undefined : new RequestRates(config.rateLimit),
     authenticate: (token) => access.authenticate(token),
@@ -216,6 +234,8 @@ async function compose(
     builds,
     opener,
     pool,
+    operations,
+    metrics,
     operator,
     runtime: driver,
     access,

@@ -46,6 +46,8 @@ export interface Config {
   readonly allowLocalSources: boolean;
   /** Requests of one principal in a minute, to this server; 0 is as many as come. */
   readonly rateLimit: number;
+  /** Where traces go, and under which name; null sends none. */
+  readonly tracing: { readonly endpoint: string; readonly serviceName: string } | null;
   /** Checks each answer against the contract; for development. */
   readonly checkAnswers: boolean;
   /** Where the process ends itself once; for tests. */
@@ -98,6 +100,10 @@ function isNetwork(text: string): boolean {
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   return text === "*" || (url !== null && /^https?:$/.test(url.protocol) && url.origin === text);
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? "");
 }
 
 const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");
@@ -193,6 +199,14 @@ const Variables = z.object({
     .transform(parseFault)
     .refine((fault) => fault !== undefined, "is no fault. Set a step and a moment such as start:after, or leave it out")
     .optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .string()
+    .refine(
+      isHttpUrl,
+      "is no http or https URL. Set the base address of an OTLP receiver, such as http://127.0.0.1:4318",
+    )
+    .optional(),
+  OTEL_SERVICE_NAME: z.string().max(128, "is longer than 128 characters. Set a shorter name").default("raworc"),
   DOCKER_HOST: z.string().optional(),
   HOME: z.string().optional(),
   PATH: z.string().optional(),
@@ -268,6 +282,10 @@ function toConfig(variables: z.output<typeof Variables>, handedOn: HandedOn): Co
     trustedProxies: variables.RAWORC_TRUSTED_PROXIES,
     allowLocalSources: variables.RAWORC_ALLOW_LOCAL_SOURCES,
     rateLimit: variables.RAWORC_RATE_LIMIT,
+    tracing:
+      variables.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? null
+        : { endpoint: variables.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: variables.OTEL_SERVICE_NAME },
     checkAnswers: variables.RAWORC_CHECK_ANSWERS,
     fault: variables.RAWORC_FAULT,
     handedOn,

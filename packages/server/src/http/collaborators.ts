@@ -8,6 +8,8 @@ import type { Wakeups } from "../operator/wakeups.ts";
 import type { WarmPool } from "../operator/warm-pool.ts";
 import type { DriverCheck } from "../runtime/driver.ts";
 import type { Store } from "../store/store.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Operations } from "../telemetry/operations.ts";
 
 /** What the routes work with. */
 export interface Collaborators
@@ -21,6 +23,9 @@ export interface Collaborators
   readonly builds: Builds;
   readonly opener: SessionOpener;
   readonly pool: Pick<WarmPool, "drain" | "counts">;
+  /** Hears which request has asked for what. */
+  readonly operations: Pick<Operations, "caused">;
+  readonly metrics: Metrics;
   readonly operator: { running(): boolean };
   readonly runtime: { check(): Promise<DriverCheck> };
   /** Whether agents may come from paths of this machine. */

@@ -71,6 +71,8 @@ function hasBody(headers: IncomingMessage["headers"]): boolean {
 export function acceptJsonOnly(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   const onJson = async (request: FastifyRequest, body: Buffer): Promise<unknown> => {
+    // Whatever was sent to a path or method that isn't there, that is what is said.
+    if (request.is404) return undefined;
     const encoding = request.headers["content-encoding"];
     if (encoding !== undefined && encoding !== "identity") {
       throw new RaworcError("unsupported_media_type", "Compressed bodies are not taken. Send the JSON as it is.");
@@ -79,7 +81,7 @@ export function acceptJsonOnly(fastify: FastifyInstance): void {
   };
   fastify.addContentTypeParser("application/json", { parseAs: "buffer" }, onJson);
   fastify.addContentTypeParser("*", async (request: FastifyRequest) => {
-    if (!hasBody(request.headers)) return undefined;
+    if (request.is404 || !hasBody(request.headers)) return undefined;
     throw new RaworcError("unsupported_media_type", "Send the body as JSON, with Content-Type: application/json.");
   });
 }

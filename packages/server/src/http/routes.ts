@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Collaborators } from "./collaborators.ts";
 import { docsPages } from "./docs-pages.ts";
+import { metricsPage } from "./metrics-page.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -38,6 +39,7 @@ export function registerRoutes(app: FastifyInstance, collaborators: Collaborator
   messageRoutes(app, collaborators);
   execRoutes(app, collaborators);
   docsPages(app);
+  metricsPage(app, collaborators.metrics);
   fileRoutes(app, collaborators);
   terminalRoutes(app, collaborators);
   portRoutes(app, collaborators);

@@ -12,7 +12,8 @@ import Fastify, {
 import type { Logger } from "pino";
 import type { Authenticator } from "../access/authenticator.ts";
 import type { Authenticate, Caller } from "../access/caller.ts";
-import { logAnswers } from "./access-log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RunningSpan, Tracing } from "../telemetry/tracing.ts";
 import { limitBodyTime } from "./body-time.ts";
 import type { CallAudit } from "./call-audit.ts";
 import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
@@ -22,6 +23,7 @@ import type { Idempotency } from "./idempotency.ts";
 import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
 import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
+import { observeRequests } from "./request-observation.ts";
 import type { RequestRates } from "./request-rates.ts";
 import { acceptUpgrades, isWebSocket } from "./upgrades.ts";
 
@@ -35,6 +37,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Set once the token was found good. */
     caller: Caller | null;
+    /** Where requests are traced. */
+    span: RunningSpan | null;
   }
 }
 
@@ -52,6 +56,10 @@ export interface HttpServerOptions {
   readonly crossOrigin?: CrossOriginOptions;
   /** Gives repeated requests their first answer; left out, Idempotency-Key is ignored. */
   readonly idempotency?: Idempotency;
+  /** Counts requests. */
+  readonly metrics?: Metrics | undefined;
+  /** Traces requests. */
+  readonly tracing?: Tracing | undefined;
   /** Bounds the requests of each principal; left out, nothing does. */
   readonly rates?: RequestRates | undefined;
 }
@@ -117,12 +125,13 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     clientErrorHandler: answerBrokenRequest,
   });
   fastify.decorateRequest("caller", null);
+  fastify.decorateRequest("span", null);
   fastify.addHook("onRoute", ({ method, url, config }) => {
     const guard = config?.guard;
     if (guard === undefined) throw new Error(`${url} has no guard; register it with route, openRoute or page`);
     for (const name of [method].flat()) registered.push({ method: name, path: url, guard });
   });
-  logAnswers(fastify);
+  observeRequests(fastify, options);
   fastify.addHook("onRequest", async (request, reply) => {
     prepareAnswer(request, reply);
     if (closing.signal.aborted) throw drainingError();
@@ -173,7 +182,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
 export function page(
   app: FastifyInstance,
   path: string,
-  handler: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+  handler: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | Promise<FastifyReply>,
 ): void {
   app.get(path, { config: { guard: { page: path } } }, handler);
 }

@@ -17,6 +17,7 @@ import { lockRow } from "../store/locks.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { later, now } from "../store/time.ts";
+import type { Operations } from "../telemetry/operations.ts";
 import { AgentBuilder } from "./agent-builder.ts";
 import { BuildFailure } from "./build/build-failure.ts";
 import type { SourceResolver } from "./build/source-resolver.ts";
@@ -39,6 +40,7 @@ export interface BuildsOptions {
   readonly driver: RuntimeDriver;
   readonly log: Logger;
   readonly faults: Faults;
+  readonly operations?: Operations | undefined;
   readonly environment: Readonly<Record<string, string>>;
   readonly allowLocalSources: boolean;
   /** Called when a space has a new completed build. */
@@ -144,6 +146,7 @@ export class Builds {
     const wait = Date.parse(build.not_before) - Date.now();
     if (build.status === "pending" && wait > 0) return { againAfterMs: wait };
     const writer = new BuildLogWriter((work) => this.#record(spaceId, work), this.#options.wakeups, build.id);
+    this.#options.operations?.begin("build", build.id, { space: spaceId });
     try {
       await this.#run(build, writer, signal);
       this.#attempts.delete(build.id);
@@ -151,6 +154,7 @@ export class Builds {
       if (signal.aborted) return "done";
       await this.#failed(build, error, writer);
     } finally {
+      this.#options.operations?.leave("build", build.id);
       await writer.flush();
     }
     // Another one may have been asked for meanwhile.
@@ -292,6 +296,10 @@ export class Builds {
       agent.status === "pending" || agent.status === "building" ? { ...agent, status: "cancelled" as const } : agent,
     );
     await this.#change(build, { ...change, agents, completed_at: now() });
+    this.#options.operations?.end("build", build.id, change.status ?? "failed", {
+      agents: agents.length,
+      cached: agents.filter(({ cached }) => cached).length,
+    });
   }
 
   async #change({ id, space_id }: StoredBuild, change: BuildChange): Promise<void> {

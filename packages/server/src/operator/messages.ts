@@ -24,6 +24,7 @@ import {
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
+import type { Operations } from "../telemetry/operations.ts";
 import type { Lease } from "./connections.ts";
 import { DeltaWriter } from "./delta-writer.ts";
 import type { Faults } from "./faults.ts";
@@ -50,6 +51,7 @@ export interface MessagesOptions {
   readonly sessions: Sessions;
   readonly log: Logger;
   readonly faults: Faults;
+  readonly operations?: Operations | undefined;
 }
 
 /** Hands each session's messages to its host, in order, one at a time, and records how each ends. */
@@ -202,8 +204,11 @@ export class Messages {
 
   /** False when nothing more can be done now: the session has failed or gone. */
   async #handle(session: StoredSession, message: StoredMessage, signal: AbortSignal): Promise<boolean> {
+    const { operations } = this.#options;
     if (message.agent === null) {
+      operations?.begin("message", message.id, { session: session.id });
       await this.#end(message, await this.#unaddressed(session));
+      operations?.end("message", message.id, "done");
       return true;
     }
     const lease = await this.#acquire(message, signal);
@@ -212,9 +217,12 @@ export class Messages {
     try {
       const begin = () => this.#begin(message);
       if (message.status === "queued" && !(await faults.around("message_begin", begin))) return true;
+      const waited = Date.now() - Date.parse(message.created_at);
+      operations?.begin("message", message.id, { session: session.id, agent: message.agent, waited_ms: waited });
       const deliver = () => this.#deliver(lease.connection, session, message, signal);
       const end = await faults.around("message_deliver", deliver);
       await faults.around("message_end", () => this.#end(message, end));
+      operations?.end("message", message.id, end.status, end.status === "failed" ? { code: end.error.code } : {});
       // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
       const forget = () => lease.connection.forgetMessage(message.id, AbortSignal.timeout(10_000));
       faults.around("message_forget", forget).catch((error: unknown) => {
@@ -222,6 +230,7 @@ export class Messages {
       });
       return true;
     } finally {
+      operations?.leave("message", message.id);
       lease.release();
     }
   }

@@ -5,6 +5,7 @@ import { DriverError, type ObservedComputer, type RuntimeDriver } from "../runti
 import { HostConnection } from "../runtime/host-connection.ts";
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
+import type { Operations } from "../telemetry/operations.ts";
 import { Connections, type Lease } from "./connections.ts";
 import type { Done, Errands } from "./errands.ts";
 import type { Faults } from "./faults.ts";
@@ -30,6 +31,7 @@ export interface SessionsOptions {
   readonly driver: RuntimeDriver;
   readonly log: Logger;
   readonly faults: Faults;
+  readonly operations?: Operations | undefined;
   readonly environmentOf: EnvironmentOf;
   /** Called when a session's computer is ready, so that waiting messages go on. */
   readonly onReady: (sessionId: string) => void;
@@ -294,9 +296,14 @@ export class Sessions {
       claimed: this.#connections.has(id),
     });
     const turn: SessionTurn = { session, signal, observed };
+    const { faults, operations } = this.#options;
+    if (steps.length > 0) operations?.begin("session", id, { steps: steps.join(" ") });
     try {
-      for (const step of steps) await this.#options.faults.around(step, () => this.#steps[step](turn));
+      for (const step of steps) await faults.around(step, () => this.#steps[step](turn));
+      operations?.end("session", id, "done");
     } catch (error) {
+      if (signal.aborted || isNoFault(error)) operations?.leave("session", id);
+      else operations?.end("session", id, "failed", { error: error instanceof Error ? error.message : String(error) });
       if (signal.aborted || session.desired !== "running" || isNoFault(error)) throw error;
       return this.#failed(session, error);
     }

@@ -15,10 +15,12 @@ import type { Call } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
+import { causeOf } from "../request-observation.ts";
 import { route } from "../route.ts";
 import { locateAgent, locateInSpace } from "./locations.ts";
 
-export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, store }: Collaborators): void {
+export function agentRoutes(app: FastifyInstance, collaborators: Collaborators): void {
+  const { allowLocalSources, builds, operations, store } = collaborators;
   const inSpace = ({ params }: { params: { space: string } }) => locateInSpace(store.read, params.space);
   const byName = ({ params }: { params: { space: string; name: string } }) =>
     locateAgent(store.read, params.space, params.name);
@@ -26,12 +28,13 @@ export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, s
   /** Changes agents and asks for the build that follows from it, in one transaction; gives the agent as it then is. */
   const change = async (
     space: StoredSpace,
-    { foresee, reply }: Pick<Call<"agents.create">, "foresee" | "reply">,
+    { foresee, reply, request }: Pick<Call<"agents.create">, "foresee" | "reply" | "request">,
     work: (transaction: Transaction) => Promise<StoredAgent | undefined>,
   ) => {
     const changed = await store.write(async (transaction) => {
       const agent = await work(transaction);
       const build = await requestAutoBuild(transaction, space);
+      if (build !== undefined) operations.caused(build.id, causeOf(request));
       if (agent === undefined) return undefined;
       return { agent, answer: foresee(await present(transaction, agent, space, build)) };
     });
@@ -106,12 +109,13 @@ export function agentRoutes(app: FastifyInstance, { allowLocalSources, builds, s
     return undefined;
   });
 
-  route(app, "agents.deploy", { locate: byName }, async ({ foresee, located: { agent, space } }) => {
+  route(app, "agents.deploy", { locate: byName }, async ({ foresee, located: { agent, space }, request }) => {
     const build = await store.write(async (transaction) => {
       if (agent.stopped) await updateAgent(transaction, agent.id, { stopped: false });
       const requested = await requestBuild(transaction, space.id, { forceRebuild: false, gather: false });
       return foresee(presentBuild(requested, space.name));
     });
+    operations.caused(build.build_id, causeOf(request));
     builds.wake(space.id);
     return build;
   });

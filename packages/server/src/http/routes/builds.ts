@@ -9,20 +9,22 @@ import type { Collaborators } from "../collaborators.ts";
 import { acceptsEventStream, lastEventId, sendEvents } from "../event-stream.ts";
 import { mapAsync } from "../map-async.ts";
 import { linkNext } from "../pages.ts";
+import { causeOf } from "../request-observation.ts";
 import { route } from "../route.ts";
 import { sendText } from "../stream.ts";
 import { locateBuild, locateInSpace } from "./locations.ts";
 
-export function buildRoutes(app: FastifyInstance, { builds, store, wakeups }: Collaborators): void {
+export function buildRoutes(app: FastifyInstance, { builds, operations, store, wakeups }: Collaborators): void {
   const inSpace = ({ params }: { params: { space: string } }) => locateInSpace(store.read, params.space);
   const byId = ({ params }: { params: { space: string; build_id: string } }) =>
     locateBuild(store.read, params.space, params.build_id);
 
-  route(app, "builds.create", { locate: inSpace }, async ({ body, foresee, located: { space } }) => {
+  route(app, "builds.create", { locate: inSpace }, async ({ body, foresee, located: { space }, request }) => {
     const build = await store.write(async (transaction) => {
       const requested = await requestBuild(transaction, space.id, { forceRebuild: body.force_rebuild, gather: false });
       return foresee(presentBuild(requested, space.name));
     });
+    operations.caused(build.build_id, causeOf(request));
     builds.wake(space.id);
     return build;
   });

@@ -6,10 +6,11 @@ import { countMessages, listMessages, presentMessage } from "../../store/message
 import { getSession } from "../../store/sessions.ts";
 import type { GuardedCall } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
+import { causeOf } from "../request-observation.ts";
 import { route } from "../route.ts";
 import { locateSession, type SessionLocation } from "./locations.ts";
 
-export function messageRoutes(app: FastifyInstance, { messages, sessionLog, store }: Collaborators): void {
+export function messageRoutes(app: FastifyInstance, { messages, operations, sessionLog, store }: Collaborators): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
   const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
     locateSession(store.read, params.id, query);
@@ -51,6 +52,7 @@ export function messageRoutes(app: FastifyInstance, { messages, sessionLog, stor
       const created = await createMessage(transaction, append, current, body);
       return { message: foresee(created, body.wait === undefined), before: current.last_event_id };
     });
+    operations.caused(message.id, causeOf(call.request));
     messages.wake(session.id);
     if (body.wait !== "reply") return message;
     return waitForReply(store, sessionLog, session.id, message.id, before, signal);

@@ -28,6 +28,7 @@ import type { Collaborators } from "../collaborators.ts";
 import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
 import { preferredWaitMs } from "../prefer.ts";
+import { causeOf } from "../request-observation.ts";
 import { ANY_SPACE, route } from "../route.ts";
 import { locateInSpace, locateSession, type SessionLocation } from "./locations.ts";
 
@@ -52,7 +53,7 @@ function changeable({ id, name, metadata, limits }: StoredSession): object {
 
 export function sessionRoutes(
   app: FastifyInstance,
-  { messages, opener, sessionLog, sessions, store }: Collaborators,
+  { messages, opener, operations, sessionLog, sessions, store }: Collaborators,
 ): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
   const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
@@ -85,9 +86,10 @@ export function sessionRoutes(
     const { body, foresee, principal, reply, request, signal } = call;
     const wait = waitMs(body.wait, request, reply);
     const draft = await draftSession(store.read, call.located.space, body);
-    const session = await opener.open(draft, principal, signal, (recorded) =>
-      foresee(presentSession(recorded), wait === undefined || recorded.state !== "init"),
-    );
+    const session = await opener.open(draft, principal, signal, (recorded) => {
+      operations.caused(recorded.id, causeOf(request));
+      foresee(presentSession(recorded), wait === undefined || recorded.state !== "init");
+    });
     if (wait === undefined || session.state !== "init") return presentSession(session);
     return whenReady(session.id, signal, wait);
   });
@@ -115,7 +117,7 @@ export function sessionRoutes(
     return presentSession(changed);
   });
 
-  route(app, "sessions.delete", { locate: live }, async ({ ifMatch, located, principal }) => {
+  route(app, "sessions.delete", { locate: live }, async ({ ifMatch, located, principal, request }) => {
     await sessionLog.write(async (transaction, append) => {
       await lockRow(transaction, "sessions", located.session.id);
       const session = await findSession(transaction, located.session.id);
@@ -123,6 +125,7 @@ export function sessionRoutes(
       ifMatch(changeable(session));
       await deleteSession(transaction, append, session, `Deleted by ${principal.name}`);
     });
+    operations.caused(located.session.id, causeOf(request));
     messages.interrupt(located.session.id);
     sessions.interrupt(located.session.id);
     return undefined;
@@ -130,11 +133,12 @@ export function sessionRoutes(
 
   /** Records what a call wants of a session, with the session as it then is as what may be answered. */
   const record = (
-    { foresee }: Pick<Call<"sessions.pause">, "foresee">,
+    { foresee, request }: Pick<Call<"sessions.pause">, "foresee" | "request">,
     id: string,
     change: (transaction: Transaction, append: Append, session: StoredSession) => Promise<void>,
   ) =>
     sessionLog.write(async (transaction, append) => {
+      operations.caused(id, causeOf(request));
       await change(transaction, append, await getSession(transaction, id));
       foresee(presentSession(await getSession(transaction, id)), false);
     });
@@ -177,6 +181,7 @@ export function sessionRoutes(
       const parent = await getSession(transaction, located.session.id);
       return foresee(presentSession(await forkSession(transaction, append, parent, principal, body)), false);
     });
+    operations.caused(fork.id, causeOf(call.request));
     sessions.wake(fork.id);
     return whenReady(fork.id, signal);
   });
