@@ -257,6 +257,15 @@ const TABLE = {
   "agents.update": { expected: [401, 403, 404, 200, 403, 200], subject: agent("", { purpose: "changed" }) },
   "agents.delete": { expected: [401, 403, 404, 204, 403, 204], subject: agent() },
   "agents.deploy": { expected: [401, 403, 404, 202, 202, 202], subject: agent("/deploy") },
+  "agents.logs": { expected: [401, 200, 404, 200, 200, 200], subject: agent("/logs") },
+  // The session is somebody else's, whom a developer does not see.
+  "agents.logs?session": {
+    expected: [401, 409, 404, 404, 409, 409],
+    subject: async (world) => {
+      const path = `/spaces/home/agents/${await world.agent()}/logs?session_id=${await world.session("error")}`;
+      return { path };
+    },
+  },
   "agents.stop": { expected: [401, 403, 404, 200, 403, 200], subject: agent("/stop") },
   "builds.create": { expected: [401, 403, 404, 202, 202, 202], subject: at("/spaces/home/build") },
   "builds.list": { expected: [401, 200, 404, 200, 200, 200], subject: at("/spaces/home/builds") },
@@ -281,6 +290,8 @@ const TABLE = {
     expected: [401, 403, 404, 404, 409, 409],
     subject: session("/exec", { command: "true" }, "error"),
   },
+  "sessions.logs": { expected: [401, 409, 404, 404, 409, 409], subject: session("/logs", undefined, "error") },
+  "sessions.usage": { expected: [401, 200, 404, 404, 200, 200], subject: session("/usage") },
   "sessions.terminal": { expected: [401, 403, 404, 404, 409, 409], subject: session("/terminal", undefined, "error") },
   "ports.get": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80/a?b=c", undefined, "error") },
   "ports.post": { expected: [401, 409, 404, 404, 409, 409], subject: session("/ports/80/a", {}, "error") },
@@ -305,6 +316,7 @@ const TABLE = {
     expected: [401, 403, 404, 404, 409, 409],
     subject: session("/messages", { content: "hello" }, "error"),
   },
+  "messages.delete": { expected: [401, 403, 404, 404, 204, 204], subject: session("/messages") },
   "messages.count": { expected: [401, 200, 404, 404, 200, 200], subject: session("/messages/count") },
 } as const satisfies Record<RouteName, Row> & Record<string, Row>;
 

@@ -15,6 +15,7 @@ import { EventListQuery, SessionEvent } from "./events.ts";
 import { ExecAnswer, ExecRequest } from "./exec.ts";
 import { FileDeleteQuery, FileEntry, FileMoveQuery, FileQuery } from "./files.ts";
 import { ListQuery, QuerySwitch } from "./lists.ts";
+import { AgentLog, AgentLogQuery, SessionLogQuery } from "./logs.ts";
 import { CreateMessage, Message, MessageCount, MessageListQuery, MessageWithReply } from "./messages.ts";
 import { Id, Name, UserName } from "./names.ts";
 import { CreateRoleBinding, RoleBinding, RoleBindingListQuery } from "./role-bindings.ts";
@@ -25,6 +26,7 @@ import { CreateSpace, Space, UpdateSpace } from "./spaces.ts";
 import { Health, Version } from "./system.ts";
 import { TerminalQuery } from "./terminals.ts";
 import { ApiToken, ApiTokenListQuery, CreateApiToken, CreatedApiToken } from "./tokens.ts";
+import { Usage } from "./usage.ts";
 
 /** `public` needs no token; `self` needs a token and no right; else the right that the call needs. */
 export type Access = "public" | "self" | { readonly resource: Resource; readonly verb: Verb };
@@ -438,6 +440,17 @@ export const ROUTES = {
     status: 202,
     answer: Build,
   },
+  "agents.logs": {
+    method: "GET",
+    path: "/spaces/:space/agents/:name/logs",
+    access: to("agents", "get"),
+    summary: "Log of the newest message that an agent has handled; with ?follow=true a stream of lines",
+    params: AgentParams,
+    query: AgentLogQuery,
+    status: 200,
+    answer: AgentLog,
+    media: ["text/plain", "text/event-stream"],
+  },
   "agents.stop": {
     method: "POST",
     path: "/spaces/:space/agents/:name/stop",
@@ -612,6 +625,26 @@ export const ROUTES = {
     media: ["text/event-stream"],
   },
 
+  "sessions.logs": {
+    method: "GET",
+    path: "/sessions/:id/logs",
+    access: to("sessions", "get"),
+    summary: "The last lines of the host's and of the agents' logs; with ?follow=true also those to come",
+    params: SessionParams,
+    query: SessionLogQuery,
+    status: 200,
+    media: ["text/plain", "text/event-stream"],
+  },
+  "sessions.usage": {
+    method: "GET",
+    path: "/sessions/:id/usage",
+    access: to("sessions", "get"),
+    summary: "What a session uses, and has used",
+    params: SessionParams,
+    query: DeletedQuery,
+    status: 200,
+    answer: Usage,
+  },
   "sessions.terminal": {
     method: "GET",
     path: "/sessions/:id/terminal",
@@ -727,6 +760,14 @@ export const ROUTES = {
     body: CreateMessage,
     status: 201,
     answer: z.union([MessageWithReply, Message]),
+  },
+  "messages.delete": {
+    method: "DELETE",
+    path: "/sessions/:id/messages",
+    access: to("session-messages", "delete"),
+    summary: "Delete all messages that have ended; what waits or runs goes on",
+    params: SessionParams,
+    status: 204,
   },
   "messages.count": {
     method: "GET",

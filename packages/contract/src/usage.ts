@@ -6,7 +6,7 @@ export const Usage = z.object({
   cpu_seconds: z.number().nonnegative(),
   /** Of all its processes, shared memory included; 0 while none runs. */
   memory_bytes: z.number().int().nonnegative(),
-  /** Of its volume. Null while its computer is stopped. */
+  /** Of its volume. Null while its computer rests: it is not woken for this. */
   disk_bytes: z.number().int().nonnegative().nullable(),
   messages: z.number().int().nonnegative(),
   /** As the agents have told. */

@@ -13,6 +13,7 @@ import { logLine } from "./host-log.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { Journal } from "./journal.ts";
 import { GRACE_MS } from "./limits.ts";
+import { sendLogs } from "./logs.ts";
 import { sendLines } from "./message-lines.ts";
 import { Messages } from "./messages.ts";
 import { OutputPipes } from "./output-pipes.ts";
@@ -20,6 +21,7 @@ import { Ports } from "./ports.ts";
 import { RequestError, readClaim, readExec, readMessage } from "./requests.ts";
 import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson, type UpgradeHandler } from "./server.ts";
 import { Terminals } from "./terminals.ts";
+import { sendUsage } from "./usage.ts";
 
 /** Set by the bundler. */
 declare const HOST_VERSION: string;
@@ -56,6 +58,8 @@ export class Host {
       "DELETE /messages/{}": (call) => this.#forget(call),
       "POST /exec": (call) => this.#exec(call),
       ...this.#files.routes,
+      "GET /logs": (call) => sendLogs(call),
+      "GET /usage": (call) => sendUsage(this.#processes, call),
       "POST /shutdown": (call) => this.#shutdown(call),
     };
     const terminals = new Terminals({ processes: this.#processes, environment: () => this.#commandEnvironment({}) });

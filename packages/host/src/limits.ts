@@ -25,3 +25,7 @@ export const TERMINAL_VIEWERS_MAX = 16;
 export const VIEWER_PAUSE_BYTES = 128 * 1024;
 /** A viewer who is so far behind the others is let go. */
 export const VIEWER_DROP_BYTES = 1024 * 1024;
+/** Of a line of a log that is told; the rest follows as another. */
+export const LOG_LINE_CUT_BYTES = 16 * 1024;
+/** Of the host's own log below `/session/logs`; then it begins anew. */
+export const HOST_LOG_MAX_BYTES = 1024 * 1024;

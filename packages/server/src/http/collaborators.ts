@@ -6,7 +6,7 @@ import type { SessionOpener } from "../operator/session-opener.ts";
 import type { Sessions } from "../operator/sessions.ts";
 import type { Wakeups } from "../operator/wakeups.ts";
 import type { WarmPool } from "../operator/warm-pool.ts";
-import type { DriverCheck } from "../runtime/driver.ts";
+import type { RuntimeDriver } from "../runtime/driver.ts";
 import type { Store } from "../store/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Operations } from "../telemetry/operations.ts";
@@ -27,7 +27,7 @@ export interface Collaborators
   readonly operations: Pick<Operations, "caused">;
   readonly metrics: Metrics;
   readonly operator: { running(): boolean };
-  readonly runtime: { check(): Promise<DriverCheck> };
+  readonly runtime: Pick<RuntimeDriver, "check" | "usage" | "capabilities">;
   /** Whether agents may come from paths of this machine. */
   readonly allowLocalSources: boolean;
 }

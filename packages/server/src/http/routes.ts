@@ -3,6 +3,7 @@ import type { Collaborators } from "./collaborators.ts";
 import { docsPages } from "./docs-pages.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { accountRoutes } from "./routes/accounts.ts";
+import { agentLogRoutes } from "./routes/agent-logs.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
@@ -15,11 +16,13 @@ import { portRoutes } from "./routes/ports.ts";
 import { roleBindingRoutes } from "./routes/role-bindings.ts";
 import { roleRoutes } from "./routes/roles.ts";
 import { secretRoutes } from "./routes/secrets.ts";
+import { sessionLogRoutes } from "./routes/session-logs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { spaceRoutes } from "./routes/spaces.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { terminalRoutes } from "./routes/terminals.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
+import { usageRoutes } from "./routes/usage.ts";
 
 /** Registers every call of the contract. */
 export function registerRoutes(app: FastifyInstance, collaborators: Collaborators): void {
@@ -43,4 +46,7 @@ export function registerRoutes(app: FastifyInstance, collaborators: Collaborator
   fileRoutes(app, collaborators);
   terminalRoutes(app, collaborators);
   portRoutes(app, collaborators);
+  sessionLogRoutes(app, collaborators);
+  agentLogRoutes(app, collaborators);
+  usageRoutes(app, collaborators);
 }

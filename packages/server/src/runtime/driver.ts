@@ -60,6 +60,14 @@ export interface ComputerNotice {
   readonly id: string;
 }
 
+/** What a computer uses. */
+export interface ComputerUsage {
+  /** Processor time since it was started last. */
+  readonly cpuSeconds: number;
+  /** Of all its processes, with shared memory and without what the kernel keeps of files and can give back. */
+  readonly memoryBytes: number;
+}
+
 export interface DriverCheck {
   readonly ok: boolean;
   /** What is wrong and what to do about it, or what was found. */
@@ -111,6 +119,8 @@ export interface RuntimeDriver {
   copyVolume(fromId: string, toId: string, signal: AbortSignal): Promise<"reflink" | "copy">;
   /** Changes what can be changed while a computer is there: CPUs, memory and pids. The disk's size stays. */
   changeLimits(id: string, limits: Limits): Promise<void>;
+  /** Zeros while none runs. */
+  usage(id: string): Promise<ComputerUsage>;
   /** Removes the computer and its socket directory, and the volume too where asked. Absent is fine. */
   remove(id: string, options: { readonly volume: boolean }): Promise<void>;
   observe(id: string): Promise<ObservedComputer>;

@@ -31,6 +31,8 @@ export interface HostRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly headers?: OutgoingHttpHeaders;
+  /** The answer outlives this connection's closing: it ends by itself, with the signal or the host. */
+  readonly lasting?: boolean;
   /** Bytes that are sent as they come, in the place of a body. */
   readonly stream?: Readable;
   readonly signal: AbortSignal;
@@ -145,9 +147,11 @@ export class HostConnection {
     throw unreachable(result.error);
   }
 
-  /** The checked lines of a call's answer. */
-  async *lines<T>(request: HostRequest, schema: z.ZodType<T>): AsyncGenerator<T> {
-    yield* this.#lines(await this.#open(request), schema, request.signal);
+  /** The checked lines of a call's answer. `onOpen` is called before the first. */
+  async *lines<T>(request: HostRequest, schema: z.ZodType<T>, onOpen: () => void): AsyncGenerator<T> {
+    const answer = await this.#open(request);
+    onOpen();
+    yield* this.#lines(answer, schema, request.signal);
   }
 
   /** Turns a call into a connection for bytes. It ends with the signal or the host, whatever becomes of this object. */
@@ -221,13 +225,13 @@ export class HostConnection {
     return new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
   }
 
-  #send({ method, path, body, headers, signal, stream }: HostRequest): Promise<IncomingMessage> {
+  #send({ method, path, body, headers, lasting, signal, stream }: HostRequest): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     return new Promise((resolve, reject) => {
       const own = payload === undefined ? {} : { "content-type": "application/json", "content-length": payload.length };
       const call = startRequest({
         socketPath: this.#socketPath,
-        agent: this.#agent,
+        agent: lasting === true ? false : this.#agent,
         method,
         path,
         headers: { ...own, ...headers },

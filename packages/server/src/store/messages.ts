@@ -7,6 +7,7 @@ import {
   type MessageStatus,
   Metadata,
 } from "@raworc/contract";
+import { sql } from "kysely";
 import { insertRows } from "./insert-rows.ts";
 import { deciding } from "./locks.ts";
 import type { MessageRow } from "./rows.ts";
@@ -166,6 +167,44 @@ export async function countMessages(reader: Reader, sessionId: string): Promise<
   return Number(row.count);
 }
 
+/** What the messages of a session have used, as far as the agents told. */
+export async function countUsage(
+  reader: Reader,
+  sessionId: string,
+): Promise<{ messages: number; tokens: { input: number; output: number }; cost: number }> {
+  const sumOf = (path: string) =>
+    sql<number | null>`sum(case when role = 'agent' then json_extract(metadata, ${sql.lit(path)}) end)`;
+  const row = await reader
+    .selectFrom("messages")
+    .select((eb) => [
+      eb.fn.countAll().as("messages"),
+      sumOf("$.tokens.input").as("input"),
+      sumOf("$.tokens.output").as("output"),
+      sumOf("$.cost").as("cost"),
+    ])
+    .where("session_id", "=", sessionId)
+    .executeTakeFirstOrThrow();
+  return {
+    messages: Number(row.messages),
+    tokens: { input: Number(row.input ?? 0), output: Number(row.output ?? 0) },
+    cost: Number(row.cost ?? 0),
+  };
+}
+
+/** When an agent has answered in a session last. */
+export async function findNewestReplyOf(reader: Reader, sessionId: string, agent: string): Promise<string | undefined> {
+  const row = await reader
+    .selectFrom("messages")
+    .select("created_at")
+    .where("session_id", "=", sessionId)
+    .where("agent", "=", agent)
+    .where("role", "=", "agent")
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.created_at;
+}
+
 /** What an agent gets to know of the conversation before a message: whole messages, the newest that fit. */
 export async function readHistory(
   reader: Reader,
@@ -251,4 +290,14 @@ export async function updateMessage(transaction: Transaction, id: string, change
     })
     .where("id", "=", id)
     .execute();
+}
+
+/** Removes the messages of a session that have ended, with their replies; gives how many it were. */
+export async function deleteEndedMessages(transaction: Transaction, sessionId: string): Promise<number> {
+  const { numDeletedRows } = await transaction
+    .deleteFrom("messages")
+    .where("session_id", "=", sessionId)
+    .where("status", "in", ["done", "failed", "cancelled"])
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }

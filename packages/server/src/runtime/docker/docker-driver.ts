@@ -9,6 +9,7 @@ import {
   type ComputerKind,
   type ComputerNotice,
   type ComputerSpec,
+  type ComputerUsage,
   type DriverCapabilities,
   type DriverCheck,
   DriverError,
@@ -20,7 +21,7 @@ import { ArtifactImages } from "./artifact-images.ts";
 import { ComputerStarter } from "./computer-starter.ts";
 import { Computers } from "./computers.ts";
 import { type HostProgramFlags, limitsConfig } from "./container-config.ts";
-import { EngineInfo, InspectedImage, ListedImages } from "./engine-answers.ts";
+import { ContainerStats, EngineInfo, InspectedImage, ListedImages } from "./engine-answers.ts";
 import { EngineClient, isStatus } from "./engine-client.ts";
 import { EngineEvents } from "./engine-events.ts";
 import { FenceKeeper } from "./fence.ts";
@@ -200,6 +201,19 @@ export class DockerDriver implements RuntimeDriver {
     const engineId = await this.#engineId(id);
     const body = limitsConfig(limits);
     await this.#parts.client.run({ method: "POST", path: `/containers/${engineId}/update`, body });
+  }
+
+  async usage(id: string): Promise<ComputerUsage> {
+    const none = { cpuSeconds: 0, memoryBytes: 0 };
+    const computer = await this.#computers.find(id);
+    if (computer?.status !== "running" && computer?.status !== "frozen") return none;
+    const path = `/containers/${computer.engineId}/stats`;
+    const query = { stream: "false", "one-shot": "true" };
+    const stats = await this.#parts.client.find({ method: "GET", path, query }, ContainerStats);
+    if (stats === undefined) return none;
+    const { usage = 0, stats: details } = stats.memory_stats;
+    const files = details?.total_inactive_file ?? details?.inactive_file ?? 0;
+    return { cpuSeconds: stats.cpu_stats.cpu_usage.total_usage / 1e9, memoryBytes: Math.max(0, usage - files) };
   }
 
   async remove(id: string, options: { readonly volume: boolean }): Promise<void> {

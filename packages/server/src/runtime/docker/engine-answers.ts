@@ -29,6 +29,15 @@ export const InspectedContainer = z.object({
 });
 export type InspectedContainer = z.infer<typeof InspectedContainer>;
 
+/** Nanoseconds and bytes; of files by control groups' first or second version. */
+export const ContainerStats = z.object({
+  cpu_stats: z.object({ cpu_usage: z.object({ total_usage: z.number() }) }),
+  memory_stats: z.object({
+    usage: z.number().optional(),
+    stats: z.object({ total_inactive_file: z.number().optional(), inactive_file: z.number().optional() }).nullish(),
+  }),
+});
+
 export const ListedContainers = z.array(
   z.object({ Id: z.string(), Names: z.array(z.string()), State: z.string(), Labels }),
 );

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DriverError } from "../driver.ts";
-import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup } from "./cgroups.ts";
+import { type ComputerUsage, DriverError } from "../driver.ts";
+import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup, usageOf } from "./cgroups.ts";
 import type { MountLine } from "./mount-lines.ts";
 
 const CONTROLLERS = ["memory", "cpu", "pids", "freezer"] as const;
@@ -82,6 +82,16 @@ export class CgroupV1 implements Cgroups {
   async memoryKills(name: string): Promise<number> {
     const control = await this.#read("memory", name, "memory.oom_control");
     return Number(/^oom_kill (\d+)/m.exec(control)?.[1] ?? 0);
+  }
+
+  async usage(name: string): Promise<ComputerUsage | undefined> {
+    const [cpu, memory, details] = await Promise.all([
+      // Where time is counted apart from where it is limited, it is not counted here.
+      this.#read("cpu", name, "cpuacct.usage"),
+      this.#read("memory", name, "memory.usage_in_bytes"),
+      this.#read("memory", name, "memory.stat"),
+    ]);
+    return usageOf(cpu, memory, /^total_inactive_file (\d+)/m.exec(details)?.[1] ?? "");
   }
 
   async remove(name: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { watch } from "node:fs";
 import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { DriverError } from "../driver.ts";
-import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup } from "./cgroups.ts";
+import { type ComputerUsage, DriverError } from "../driver.ts";
+import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup, usageOf } from "./cgroups.ts";
 import type { MountLine } from "./mount-lines.ts";
 
 const CONTROLLERS = ["cpu", "memory", "pids"] as const;
@@ -99,6 +99,14 @@ export class CgroupV2 implements Cgroups {
 
   async memoryKills(name: string): Promise<number> {
     return Number(/^oom_kill (\d+)$/m.exec(await this.#read(name, "memory.events"))?.[1] ?? 0);
+  }
+
+  async usage(name: string): Promise<ComputerUsage | undefined> {
+    const files = ["cpu.stat", "memory.current", "memory.stat"].map((file) => this.#read(name, file));
+    const [cpu = "", memory = "", details = ""] = await Promise.all(files);
+    const microseconds = /^usage_usec (\d+)/m.exec(cpu)?.[1];
+    const nanoseconds = microseconds === undefined ? "" : `${microseconds}000`;
+    return usageOf(nanoseconds, memory, /^inactive_file (\d+)/m.exec(details)?.[1] ?? "");
   }
 
   async remove(name: string): Promise<void> {

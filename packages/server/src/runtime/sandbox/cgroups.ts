@@ -2,7 +2,7 @@ import { readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "@raworc/contract";
-import { DriverError } from "../driver.ts";
+import { type ComputerUsage, DriverError } from "../driver.ts";
 
 export type ChangeableLimits = Omit<Limits, "disk_mb">;
 
@@ -22,6 +22,8 @@ export interface Cgroups {
   isFrozen(name: string): Promise<boolean>;
   /** How many processes were killed for lack of memory. */
   memoryKills(name: string): Promise<number>;
+  /** Undefined where this machine does not count both. */
+  usage(name: string): Promise<ComputerUsage | undefined>;
   remove(name: string): Promise<void>;
   /** Groups that are there. */
   list(): Promise<readonly string[]>;
@@ -76,6 +78,13 @@ async function endProcesses(path: string): Promise<void> {
       if (!isCode(error, "ESRCH")) throw error;
     }
   }
+}
+
+/** From nanoseconds, bytes and the group's own `memory.stat`; a count that is no number is not there. */
+export function usageOf(nanoseconds: string, bytes: string, inactiveFiles: string): ComputerUsage | undefined {
+  const [cpu, memory, files] = [nanoseconds, bytes, inactiveFiles].map((text) => Number.parseInt(text, 10));
+  if (cpu === undefined || memory === undefined || !Number.isFinite(cpu) || !Number.isFinite(memory)) return undefined;
+  return { cpuSeconds: cpu / 1e9, memoryBytes: Math.max(0, memory - (files || 0)) };
 }
 
 export function isCode(error: unknown, ...codes: readonly string[]): boolean {

@@ -1,13 +1,13 @@
 import { chmod, chown, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER, type Limits } from "@raworc/contract";
-import { type ComputerSpec, DriverError, type ObservedComputer } from "../driver.ts";
+import { type ComputerSpec, type ComputerUsage, DriverError, type ObservedComputer } from "../driver.ts";
 import { HostConnection } from "../host-connection.ts";
 import { type ComputerEnds, waitForEnd } from "./computer-ends.ts";
 import { planComputer } from "./computer-plan.ts";
 import { ComputerRecord, readRecord, type VolumeRecord, writeRecord } from "./computer-record.ts";
 import { LaunchEnded, type Launched } from "./launcher.ts";
-import { isAlive, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
+import { countTree, isAlive, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
 import { hostReady } from "./readiness.ts";
 import { quote } from "./shell.ts";
 import { type Standstill, standstillBy } from "./standstill.ts";
@@ -18,6 +18,9 @@ import type { WayOut } from "./way-out.ts";
 const READY_PATIENCE_MS = 60_000;
 const LOG_TAIL = 2000;
 const LAUNCH_LOG = "launch.log";
+/** What Linux tells programs on all architectures, whatever it uses itself. */
+const TICKS_PER_SECOND = 100;
+const PAGE_BYTES = 4096;
 
 /** A record with a process that lives. */
 type Living = ComputerRecord & { readonly monitor: ProcessIdentity };
@@ -91,6 +94,15 @@ export class Computers {
 
   async changeLimits(id: string, limits: Limits): Promise<void> {
     if ((await this.#living(id)) !== undefined) await this.#surroundings.cgroups?.change(id, limits);
+  }
+
+  async usage(id: string): Promise<ComputerUsage> {
+    const record = await this.#living(id);
+    if (record === undefined) return { cpuSeconds: 0, memoryBytes: 0 };
+    const counted = await this.#surroundings.cgroups?.usage(id);
+    if (counted !== undefined) return counted;
+    const { pages, ticks } = countTree(record.monitor);
+    return { cpuSeconds: ticks / TICKS_PER_SECOND, memoryBytes: pages * PAGE_BYTES };
   }
 
   async remove(id: string): Promise<void> {

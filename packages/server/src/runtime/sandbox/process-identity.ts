@@ -79,6 +79,19 @@ export function treeOf({ pid }: ProcessIdentity): readonly ProcessIdentity[] {
   return rows.filter((row) => tree.has(row.pid)).map((row) => ({ pid: row.pid, start: row.start, boot: bootId() }));
 }
 
+/** Processor time and resident memory of a process and all that came from it and live, in ticks and pages. */
+export function countTree(root: ProcessIdentity): { readonly ticks: number; readonly pages: number } {
+  let ticks = 0;
+  let pages = 0;
+  for (const { pid } of treeOf(root)) {
+    const fields = readFields(pid);
+    // Its own time, and that of its children that have ended.
+    ticks += fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+    pages += Number(fields[21] ?? 0);
+  }
+  return { ticks, pages };
+}
+
 function readRows(): Row[] {
   return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (readRow(Number(name)) ?? []) : []));
 }
@@ -87,15 +100,19 @@ function hasEnded({ state }: Row): boolean {
   return state === "Z" || state === "X";
 }
 
-function readRow(pid: number): Row | undefined {
-  let stat: string;
+/** Of /proc/PID/stat, from the state on; none where there is no such process. */
+function readFields(pid: number): string[] {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name before the last parenthesis may hold anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return undefined;
+    return [];
   }
-  // The name before the last parenthesis may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function readRow(pid: number): Row | undefined {
+  const fields = readFields(pid);
   const [state, parent] = fields;
   const start = fields[19];
   return state === undefined || start === undefined ? undefined : { pid, state, parent: Number(parent), start };

@@ -5,6 +5,7 @@ import type {
   BuildComposition,
   ComputerNotice,
   ComputerSpec,
+  ComputerUsage,
   DriverCapabilities,
   DriverCheck,
   ObservedComputer,
@@ -90,6 +91,10 @@ class SandboxDriver implements RuntimeDriver {
 
   changeLimits(id: string, limits: Limits): Promise<void> {
     return this.#turns.run(id, () => this.#computers.changeLimits(id, limits));
+  }
+
+  usage(id: string): Promise<ComputerUsage> {
+    return this.#computers.usage(id);
   }
 
   remove(id: string, { volume }: { readonly volume: boolean }): Promise<void> {
