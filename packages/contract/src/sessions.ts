@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ListQuery, Metadata, QuerySwitch } from "./lists.ts";
+import { LabelQuery, ListQuery, Metadata, QuerySwitch } from "./lists.ts";
 import { DEFAULT_SPACE, Id, Name, Timestamp } from "./names.ts";
 import { Limits, Network } from "./spaces.ts";
 
@@ -63,6 +63,6 @@ export const SessionListQuery = ListQuery.extend({
   space: Name.optional(),
   state: z.enum(SESSION_STATES).optional(),
   created_by: z.string().max(63).optional(),
-  deleted: QuerySwitch.default(false),
+  label: LabelQuery.optional(),
 });
 export const DeletedQuery = z.strictObject({ deleted: QuerySwitch.default(false) });

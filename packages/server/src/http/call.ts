@@ -34,8 +34,8 @@ export interface Call<N extends RouteName> extends Asked<N> {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   /**
-   * Aborted when the client goes away, the server begins to stop, or the caller may no longer make this call: his token was
-   * revoked, or his right taken away. Who uses it is watched.
+   * Aborted when the client goes away, the server stops, or the caller may no longer make this call: his token was revoked,
+   * or his right taken away. Who uses it is watched.
    */
   readonly signal: AbortSignal;
   /** What the audit tells of this call. */

@@ -51,6 +51,11 @@ export function validationError(error: ZodError, input: unknown, origin: string)
   return new RaworcError("validation_failed", `${shown.join("; ")}${more}`, { errors });
 }
 
+/** What a server says that stops. */
+export function drainingError(): RaworcError {
+  return new RaworcError("draining", "The server is stopping. Try again in a moment.", { retryAfterSeconds: 2 });
+}
+
 /** Headers of every answer. Pages for people set a policy of their own. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",

@@ -203,7 +203,7 @@ function readCall<N extends RouteName>(
       return answer;
     },
     get signal() {
-      signal ??= requestSignal(reply.raw, app.api.closing, watcherOf(app, request, standing));
+      signal ??= requestSignal(reply.raw, app.api, watcherOf(app, request, standing));
       return signal;
     },
   };

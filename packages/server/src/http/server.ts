@@ -17,6 +17,7 @@ import type { RunningSpan, Tracing } from "../telemetry/tracing.ts";
 import { limitBodyTime } from "./body-time.ts";
 import type { CallAudit } from "./call-audit.ts";
 import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
+import { Drain } from "./drain.ts";
 import type { Guard, RegisteredRoute } from "./guard.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -75,6 +76,8 @@ export interface Api {
   readonly heartbeat: Heartbeat;
   /** Aborted when the server begins to stop: streams end by it. */
   readonly closing: AbortSignal;
+  /** Aborted somewhat later: requests that still wait for something give up by it. */
+  readonly ending: AbortSignal;
   /** Everything that is registered. */
   readonly routes: readonly RegisteredRoute[];
   /**
@@ -102,7 +105,6 @@ function requestId(request: { readonly headers: IncomingMessage["headers"] }): s
 
 /** The HTTP server without its routes. It listens on nothing yet. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const closing = new AbortController();
   const log: FastifyBaseLogger = options.log;
   const registered: RegisteredRoute[] = [];
   const fastify: FastifyInstance = Fastify({
@@ -134,8 +136,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   observeRequests(fastify, options);
   fastify.addHook("onRequest", async (request, reply) => {
     prepareAnswer(request, reply);
-    if (closing.signal.aborted) throw drainingError();
   });
+  const drain = new Drain(fastify);
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
   acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
   limitBodyTime(fastify, BODY_TIMEOUT);
@@ -148,17 +150,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   });
 
   const heartbeat = new Heartbeat(HEARTBEAT_INTERVAL);
-  let drained: Promise<void> | undefined;
-  const drain = async (graceMs: number): Promise<void> => {
-    closing.abort(drainingError());
-    const cut = setTimeout(() => fastify.server.closeAllConnections(), graceMs);
-    try {
-      await fastify.close();
-    } finally {
-      clearTimeout(cut);
-      heartbeat.close();
-    }
-  };
   const api: Api = {
     authenticate: options.authenticate,
     watch: options.watch,
@@ -167,12 +158,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     idempotency: options.idempotency,
     rates: options.rates,
     heartbeat,
-    closing: closing.signal,
+    closing: drain.closing,
+    ending: drain.ending,
     routes: registered,
-    drain: (graceMs) => {
-      drained ??= drain(graceMs);
-      return drained;
-    },
+    drain: (graceMs) => drain.run(graceMs).finally(() => heartbeat.close()),
   };
   fastify.decorate("api", api);
   return fastify;
@@ -189,10 +178,6 @@ export function page(
 
 function prepareAnswer(request: FastifyRequest, reply: FastifyReply): void {
   reply.headers({ ...SECURITY_HEADERS, "x-request-id": request.id });
-}
-
-function drainingError(): RaworcError {
-  return new RaworcError("draining", "The server is stopping. Try again in a moment.", { retryAfterSeconds: 2 });
 }
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

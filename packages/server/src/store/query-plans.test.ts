@@ -97,6 +97,7 @@ const LISTS: Readonly<Record<string, readonly ((reader: Reader) => Promise<unkno
     (reader: Reader) => listSessions(reader, { ...from, deleted, scope: own, cursor }),
     (reader: Reader) => listSessions(reader, { ...from, deleted, createdBy: "admin", cursor }),
     (reader: Reader) => listSessions(reader, { ...from, deleted, state: "idle", cursor }),
+    (reader: Reader) => listSessions(reader, { ...from, deleted, labels: [{ key: "team", value: "blue" }], cursor }),
   ]),
   listSpaceIds: [(reader) => listSpaceIds(reader)],
   listSpaceNames: [(reader) => listSpaceNames(reader, ["space-1", "space-2"])],

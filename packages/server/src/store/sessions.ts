@@ -2,6 +2,7 @@ import { randomUUIDv7 } from "node:crypto";
 import { Limits, Metadata, Network, type Session, type SessionState } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
+import { jsonText } from "./json-text.ts";
 import { deciding } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
@@ -93,6 +94,8 @@ export interface SessionQuery {
   readonly createdBy?: string | undefined;
   readonly deleted: boolean;
   readonly spaceId?: string | undefined;
+  /** All of which the metadata must have, with texts as values. */
+  readonly labels?: readonly { readonly key: string; readonly value: string }[] | undefined;
   /** Rows the caller may see; names are session ids. */
   readonly scope: Scope;
 }
@@ -109,6 +112,9 @@ export async function listSessions(reader: Reader, query: SessionQuery): Promise
   if (query.spaceId !== undefined) select = select.where("sessions.space_id", "=", query.spaceId);
   if (query.state !== undefined) select = select.where("sessions.state", "=", query.state);
   else if (!query.deleted) select = select.where("sessions.terminated_at", "is", null);
+  for (const { key, value } of query.labels ?? []) {
+    select = select.where(jsonText(reader, "sessions.metadata", key), "=", value);
+  }
   if (query.createdBy !== undefined) select = select.where("sessions.created_by", "=", query.createdBy);
   if (query.cursor !== undefined) {
     const cursor = decodeCursor(query.cursor);

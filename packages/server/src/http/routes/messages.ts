@@ -2,10 +2,11 @@ import { CONTENT_MAX_BYTES, Message, RaworcError } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
 import { waitForReply } from "../../operator/message-waits.ts";
 import { createMessage } from "../../operator/session-requests.ts";
-import { countMessages, listMessages, presentMessage } from "../../store/messages.ts";
+import { countMessages, deleteEndedMessages, listMessages, presentMessage } from "../../store/messages.ts";
 import { getSession } from "../../store/sessions.ts";
 import type { GuardedCall } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
+import { linkTo } from "../pages.ts";
 import { causeOf } from "../request-observation.ts";
 import { route } from "../route.ts";
 import { locateSession, type SessionLocation } from "./locations.ts";
@@ -15,9 +16,21 @@ export function messageRoutes(app: FastifyInstance, { messages, operations, sess
   const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
     locateSession(store.read, params.id, query);
 
-  route(app, "messages.list", { locate: recorded }, async ({ query, located: { session } }) => {
+  route(app, "messages.list", { locate: recorded }, async ({ query, request, reply, located: { session } }) => {
     const { limit, before, after } = query;
-    return (await listMessages(store.read, { sessionId: session.id, limit, before, after })).map(presentMessage);
+    const page = await listMessages(store.read, { sessionId: session.id, limit, before, after });
+    if (page.length === limit) {
+      if (after === undefined) linkTo(request, reply, "prev", { before: page[0]?.seq });
+      else linkTo(request, reply, "next", { after: page.at(-1)?.seq });
+    }
+    return page.map(presentMessage);
+  });
+
+  route(app, "messages.delete", { locate: live }, async ({ note, located: { session } }) => {
+    await store.write(async (transaction) => {
+      note.details = { messages: await deleteEndedMessages(transaction, session.id) };
+    });
+    return undefined;
   });
 
   route(app, "messages.count", { locate: recorded }, async ({ located: { session } }) => ({

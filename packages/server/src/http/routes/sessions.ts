@@ -60,11 +60,11 @@ export function sessionRoutes(
     locateSession(store.read, params.id, query);
 
   route(app, "sessions.list", { locate: () => ANY_SPACE }, async ({ principal, query, request, reply }) => {
-    const { space: name, created_by: createdBy, ...rest } = query;
+    const { space: name, created_by: createdBy, label: labels, ...rest } = query;
     const space = name === undefined ? undefined : await findSpace(store.read, name);
     if (name !== undefined && space === undefined) return [];
     const scope = sessionScope(principal);
-    const page = await listSessions(store.read, { ...rest, createdBy, scope, spaceId: space?.id });
+    const page = await listSessions(store.read, { ...rest, createdBy, labels, scope, spaceId: space?.id });
     linkNext(request, reply, page.next);
     return page.items.map(presentSession);
   });
