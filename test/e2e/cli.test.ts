@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -219,6 +219,45 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     expect(shell).toEqual({ code: 7, out: "out\n", err: "err\n" });
     const program = await raworc(["exec", "--stdin", id, "cat", "-A"], { input: "a\tb\0" });
     expect(program).toEqual({ code: 0, out: "a^Ib^@", err: "" });
+    expect(await raworc(["exec", "-t", id])).toMatchObject({ code: 2 });
+    expect((await raworc(["logs", "session", id])).out).toMatch(/^\[host\] .*host ready/m);
+    expect(await raworc(["delete", "session", id])).toMatchObject({ code: 0 });
+  });
+
+  test("files and folders are copied to a session and back", async () => {
+    const { id } = await json<Session>(["create", "session", "--wait", "ready", "-o", "json"]);
+    const local = join(folder, "tree");
+    await mkdir(join(local, "deep"), { recursive: true });
+    await writeFile(join(local, "a b.txt"), "first");
+    await writeFile(join(local, "deep", "ü"), Buffer.alloc(100_000, 7));
+    expect(await raworc(["cp", local, `${id}:workspace`])).toEqual({ code: 0, out: "", err: "2 files copied.\n" });
+    expect((await raworc(["exec", id, "cat 'tree/a b.txt'; wc -c < tree/deep/ü"])).out).toBe("first100000\n");
+    expect(await raworc(["exec", id, "ln -s /etc/passwd tree/link"])).toMatchObject({ code: 0 });
+    const back = await raworc(["cp", `${id}:workspace/tree`, `${join(folder, "back")}/`]);
+    expect(back).toMatchObject({ code: 0, err: "Left out, it is no file: workspace/tree/link\n2 files copied.\n" });
+    expect(await readFile(join(folder, "back", "tree", "deep", "ü"))).toEqual(Buffer.alloc(100_000, 7));
+    expect(await raworc(["cp", "-", `${id}:workspace/in`], { input: "piped" })).toMatchObject({ code: 0 });
+    expect(await raworc(["cp", `${id}:workspace/in`, "-"])).toEqual({ code: 0, out: "piped", err: "" });
+    expect(await raworc(["cp", `${id}:workspace/nothing`, folder])).toMatchObject({ code: 1 });
+    expect(await raworc(["cp", "a", "b"])).toMatchObject({ code: 2 });
+    expect(await raworc(["delete", "session", id])).toMatchObject({ code: 0 });
+  });
+
+  test("a person looks on a session's terminal, and comes again", async () => {
+    const { id } = await json<Session>(["create", "session", "--wait", "ready", "-o", "json"]);
+    {
+      await using first = new Terminal(["exec", "-it", id], environment());
+      first.type("stty size; kept=yes\n");
+      await first.until("30 100");
+    }
+    await using second = new Terminal(["exec", "-it", id], environment());
+    await second.until("30 100");
+    second.type("echo still=$kept; exit 5\n");
+    await second.until("still=yes");
+    expect(await second.ended).toBe(5);
+    await using third = new Terminal(["exec", "-it", id, "echo", "it's", "a  word"], environment());
+    await third.until(/^it's a {2}word$/m);
+    expect(await third.ended).toBe(0);
     expect(await raworc(["delete", "session", id])).toMatchObject({ code: 0 });
   });
 

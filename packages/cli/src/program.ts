@@ -3,6 +3,7 @@ import { apiCommand } from "./commands/api/api.ts";
 import { authCommand } from "./commands/auth/status.ts";
 import { buildCommand } from "./commands/build/build.ts";
 import { completionCommand } from "./commands/completion/completion.ts";
+import { copyCommand } from "./commands/copy/copy.ts";
 import { doctorCommand } from "./commands/doctor/doctor.ts";
 import { execCommand } from "./commands/exec/exec.ts";
 import { logsCommand } from "./commands/logs/logs.ts";
@@ -51,7 +52,7 @@ export function createProgram(context: Context): Command {
       "Agents:",
       [agentCommand(context), buildCommand(context), nounCommand(context, "space"), nounCommand(context, "secret")],
     ],
-    ["Sessions:", [sessionCommand(context), execCommand(context), cleanupCommand(context)]],
+    ["Sessions:", [sessionCommand(context), execCommand(context), copyCommand(context), cleanupCommand(context)]],
     [
       "Resources:",
       [

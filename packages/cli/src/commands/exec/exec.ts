@@ -8,12 +8,14 @@ import { writeReport } from "../../report.ts";
 import type { Output } from "../../streams.ts";
 import { TerminalText } from "../../terminal-text.ts";
 import { readAll } from "../../text-lines.ts";
+import { runTerminal } from "./terminal.ts";
 
 export interface ExecOptions {
   readonly cwd?: string;
   readonly env?: readonly string[];
   readonly stdin?: boolean;
   readonly timeout?: number;
+  readonly tty?: boolean;
 }
 
 const Piece = z.object({ data: z.object({ data: z.string(), encoding: z.enum(["utf-8", "base64"]) }) });
@@ -26,12 +28,14 @@ export function execCommand(context: Context): Command {
     .summary("run a command in a session's computer")
     .description(
       "Runs a command in a session's computer and ends with its exit code. One word is a shell's line, several are a " +
-        "program and its arguments. Ending this command ends the other.",
+        "program and its arguments. Ending this command ends the other. With -t it is a terminal: without a command the " +
+        "session's own, which goes on when this one ends and shows what there was to who comes again.",
     )
     .argument("<session>", "id of the session")
-    .argument("<command...>")
+    .argument("[command...]")
     .passThroughOptions()
     .option("-i, --stdin", "hand this command's stdin on, as a whole")
+    .option("-t, --tty", "a terminal, as with -it")
     .option("--cwd <path>", "folder to run it in (default: /session/workspace)")
     .option("-e, --env <name=value>", "a variable of its environment; may be repeated", collect)
     .option("--timeout <seconds>", "end it after so long (default: 60)", wholeNumber(1, EXEC_TIMEOUT_MAX_S))
@@ -40,6 +44,7 @@ export function execCommand(context: Context): Command {
     "raworc exec $ID 'ls | wc -l'",
     "raworc exec $ID python3 --version",
     "raworc exec -i $ID 'cat > notes.txt' < notes.txt",
+    "raworc exec -it $ID",
   ]);
 }
 
@@ -50,6 +55,12 @@ export async function runExec(
   options: ExecOptions,
 ): Promise<void> {
   const words = given[0] === "--" ? given.slice(1) : given;
+  if (options.tty === true) {
+    const unfit = (["cwd", "env", "timeout"] as const).find((name) => options[name] !== undefined);
+    if (unfit !== undefined) throw new UsageFailure(`--${unfit} does not go with a terminal.`);
+    return runTerminal(context, await context.client(), id, words);
+  }
+  if (words.length === 0) throw new UsageFailure("Say what to run.", [`for a shell: raworc exec -it ${id}`]);
   const client = await context.client();
   const body = {
     command: words.length === 1 ? words[0] : words,

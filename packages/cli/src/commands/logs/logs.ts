@@ -1,7 +1,7 @@
 import { watch } from "node:fs";
 import { open } from "node:fs/promises";
 import { asProblem, type Client } from "@raworc/client";
-import { DEFAULT_SPACE } from "@raworc/contract";
+import { DEFAULT_SPACE, LOG_LINES_MAX } from "@raworc/contract";
 import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { CommandFailure, UsageFailure } from "../../failure.ts";
@@ -21,7 +21,7 @@ export function logsCommand(context: Context): Command {
     .argument("[of]", "server, session, build or agent", "server")
     .argument("[name]", "id of the session or build, name of the agent")
     .option("-f, --follow", "go on with what comes")
-    .option("-n, --lines <count>", "the last lines of the server's or an agent's log", wholeNumber(1, 100_000), 100)
+    .option("-n, --lines <count>", "the last lines of a log", wholeNumber(1, 100_000), 100)
     .option("-s, --space <space>", "space of the build or agent", DEFAULT_SPACE)
     .action((of: string, name: string | undefined, options: LogsOptions) => runLogs(context, of, name, options));
   return withExamples(context, command, [
@@ -47,12 +47,23 @@ export async function runLogs(
   if (kind === "build") return showBuildLog(context, await context.client(), name, options);
   if (name === undefined) throw new UsageFailure(`Say which ${kind}.`, [`raworc get ${kind}s lists them`]);
   const client = await context.client();
-  const follow = options.follow === true ? "follow=true" : "";
-  const path =
-    kind === "session"
-      ? `sessions/${encodeURIComponent(name)}/logs?${follow}`
-      : `spaces/${encodeURIComponent(options.space)}/agents/${encodeURIComponent(name)}/logs?lines=${options.lines}&${follow}`;
-  return showAnswer(context, client, path);
+  const lines = Math.min(options.lines, LOG_LINES_MAX);
+  const query = new URLSearchParams({ lines: String(lines), follow: String(options.follow === true) });
+  if (kind === "session") return showAnswer(context, client, `sessions/${encodeURIComponent(name)}/logs?${query}`);
+  if (options.follow !== true) return showAgentLog(context, client, name, { ...options, lines });
+  const { space } = options;
+  return showAnswer(
+    context,
+    client,
+    `spaces/${encodeURIComponent(space)}/agents/${encodeURIComponent(name)}/logs?${query}`,
+  );
+}
+
+/** Each of the agent's streams goes to the same one of ours. */
+async function showAgentLog(context: Context, client: Client, name: string, { lines, space }: LogsOptions) {
+  const { stderr, stdout } = await client.call("agents.logs", { params: { space, name }, query: { lines } });
+  context.streams.out.foreign(stdout);
+  context.streams.err.foreign(stderr);
 }
 
 async function showServerLog(context: Context, options: LogsOptions): Promise<void> {
