@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { COMPUTER, type Limits } from "@raworc/contract";
 import type { ComputerKind, ComputerSpec } from "../driver.ts";
 import { LABEL, type Names } from "./names.ts";
+import { seccompProfile } from "./seccomp-profile.ts";
 
 const MIB = 1024 * 1024;
 /** Microseconds; the kernel's usual one. */
@@ -9,6 +10,9 @@ const CPU_PERIOD = 100_000;
 const CPU_QUOTA_MIN = 1000;
 /** What the host needs to start others as uid 1000 and to end them. */
 const HOST_CAPABILITIES = ["SETUID", "SETGID", "KILL"];
+
+/** The engine's machine is this one. */
+const SECCOMP = seccompProfile(process.arch);
 
 /** A part of the container's `HostConfig.Mounts`. */
 export interface EngineMount {
@@ -62,7 +66,7 @@ export function containerConfig(setting: ContainerSetting): { readonly shape: st
       ...limitsConfig(spec.limits),
       NetworkMode: setting.network,
       ReadonlyRootfs: !spec.root,
-      SecurityOpt: ["no-new-privileges:true"],
+      SecurityOpt: ["no-new-privileges:true", ...(SECCOMP === undefined ? [] : [`seccomp=${SECCOMP}`])],
       ...(spec.root ? {} : { CapDrop: ["ALL"], CapAdd: HOST_CAPABILITIES }),
       // Shared memory counts as memory. Half leaves room: whoever fills it gets an error and nobody is killed for it.
       ShmSize: Math.ceil(spec.limits.memory_mb / 2) * MIB,

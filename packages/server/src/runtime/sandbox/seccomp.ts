@@ -1,5 +1,14 @@
 import { DriverError } from "../driver.ts";
-import { type Architecture, EXAMINED, FORBIDDEN, MOUNTING, numbersOf } from "./system-calls.ts";
+import {
+  type Architecture,
+  EXAMINED,
+  FORBIDDEN,
+  MOUNTING,
+  NEW_NAMESPACES,
+  NEW_TIME_NAMESPACE,
+  numbersOf,
+  SOCKET_FAMILIES,
+} from "../system-calls.ts";
 
 export interface FilterOptions {
   readonly architecture: Architecture;
@@ -28,11 +37,6 @@ const EAFNOSUPPORT = 0x00050061;
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 /** Calls of the x32 kind bear this bit; nothing uses them. */
 const X32_BIT = 0x40000000;
-/** CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET; and TIME, which `clone` takes for a signal number. */
-const NEW_NAMESPACES = 0x7e020000;
-const NEW_TIME_NAMESPACE = 0x80;
-/** Unix, IPv4, IPv6, netlink. Others reach drivers of the machine that know no namespaces, its hypervisor's among them. */
-const SOCKET_FAMILIES = [1, 2, 10, 16];
 
 interface Instruction {
   readonly code: number;

@@ -83,6 +83,12 @@ export const EXAMINED = {
   unshare: call(272, 97),
 } as const satisfies Record<string, SystemCall>;
 
+/** CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET; and TIME, which `clone` takes for a signal number. */
+export const NEW_NAMESPACES = 0x7e020000;
+export const NEW_TIME_NAMESPACE = 0x80;
+/** Unix, IPv4, IPv6, netlink. Others reach drivers of the machine that know no namespaces, its hypervisor's among them. */
+export const SOCKET_FAMILIES: readonly number[] = [1, 2, 10, 16];
+
 /** The numbers on one architecture. */
 export function numbersOf(calls: Readonly<Record<string, SystemCall>>, architecture: Architecture): number[] {
   return Object.values(calls).flatMap((numbers) => numbers[architecture] ?? []);
