@@ -43,6 +43,7 @@ function noDriver(): RuntimeDriver {
       if (name === "check") return async () => ({ ok: true, detail: "" });
       if (name === "name") return "sandbox";
       if (name === "close") return async () => undefined;
+      if (name === "usage") return async () => ({ cpuSeconds: 0, memoryBytes: 0 });
       if (name === "observe") return async (id: string) => ({ ...NOTHING, id });
       if (name === "socketDirectory") return () => "/nonexistent";
       return refuse;
