@@ -1,7 +1,10 @@
 import { randomUUIDv7 } from "node:crypto";
-import type { HostExec } from "@raworc/contract";
+import { Readable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
+import { encodeFrame, FRAME, FrameReader, type HostExec } from "@raworc/contract";
 import type { ComputerNotice, ComputerSpec, RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import { HostConnection } from "../../packages/server/src/runtime/host-connection.ts";
+import { HostFiles } from "../../packages/server/src/runtime/host-files.ts";
 
 export interface CommandEnd {
   readonly stdout: string;
@@ -46,6 +49,48 @@ export async function run(
   }
   const text = (pieces: Buffer[]): string => Buffer.concat(pieces).toString();
   return { stdout: text(streams.stdout), stderr: text(streams.stderr), ...end };
+}
+
+/** Through the host's own calls for files and terminals: what a file that it wrote looks like inside, and what is refused. */
+export async function reachIn(socketDirectory: string): Promise<Record<string, string>> {
+  const connection = new HostConnection(socketDirectory);
+  const files = new HostFiles(connection);
+  const signal = AbortSignal.timeout(60_000);
+  const place = (path: string) => ({ path, reach: "any" as const });
+  const refusal = (work: Promise<unknown>): Promise<string> =>
+    work.then(
+      () => "done",
+      (error) => String(error.code),
+    );
+  try {
+    await files.write(place("/session/workspace/reached"), Readable.from([Buffer.from("reached")]), {}, signal);
+    const state = place("/session/state/journal.ndjson");
+    return {
+      state: await refusal(files.read(state, { headers: {}, method: "GET", signal })),
+      kernel: await refusal(files.stat(place("/proc/self/environ"), signal)),
+      terminal: await typeInto(
+        connection,
+        "id -u; stat -c %u reached; cat reached; ls -A /session/state; exit 3\n",
+        signal,
+      ),
+    };
+  } finally {
+    connection.close();
+  }
+}
+
+/** What comes after the echo of a line that is typed into a new terminal, without line breaks, and its exit. */
+async function typeInto(connection: HostConnection, line: string, signal: AbortSignal): Promise<string> {
+  const socket = await connection.upgrade("terminals", "main", signal);
+  socket.write(encodeFrame(FRAME.data, Buffer.from(line)));
+  const reader = new FrameReader();
+  let shown = "";
+  for await (const piece of socket as AsyncIterable<Buffer>) {
+    for (const { content, kind } of reader.push(piece)) shown += kind === FRAME.data ? content : ` ${content}`;
+  }
+  return stripVTControlCharacters(shown.slice(shown.lastIndexOf("exit 3") + 6))
+    .replaceAll(/\s+/g, " ")
+    .trim();
 }
 
 /** What a command prints; it must end well. */

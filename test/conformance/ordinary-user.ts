@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
 import { createSandboxDriver } from "../../packages/server/src/runtime/sandbox/sandbox-driver.ts";
-import { open, run, specOf } from "./computer-calls.ts";
+import { open, reachIn, run, specOf } from "./computer-calls.ts";
 
 const [program, hash, parent] = process.argv.slice(2) as [string, string, string];
 const dataDirectory = await mkdtemp(join(parent, "user-"));
@@ -36,6 +36,7 @@ try {
     kept: await text("echo kept > /session/workspace/file; cat /session/workspace/file"),
     bomb: await text("trap 'kill 0' EXIT; i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all"),
   };
+  const reached = await reachIn(driver.socketDirectory(id));
   await driver.freeze(id);
   const frozen = (await driver.observe(id)).status;
   await driver.thaw(id);
@@ -46,7 +47,9 @@ try {
   await driver.reset();
   const left = await readdir(join(dataDirectory, "sandbox"));
   const { limits, separateUids } = driver.capabilities;
-  process.stdout.write(JSON.stringify({ ok: check.ok, limits, separateUids, inside, frozen, stopped, again, left }));
+  process.stdout.write(
+    JSON.stringify({ ok: check.ok, limits, separateUids, inside, reached, frozen, stopped, again, left }),
+  );
 } finally {
   await driver.reset();
   await driver.close();

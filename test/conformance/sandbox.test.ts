@@ -182,6 +182,11 @@ describeWith(["sandbox"], "sandbox conformance", () => {
           kill: "still here",
           kept: "kept",
         },
+        reached: {
+          state: "forbidden",
+          kernel: "forbidden",
+          terminal: '1000 1000 reachedexit {"type":"exit","exit_code":3}',
+        },
         frozen: "frozen",
         stopped: "stopped",
         again: "kept",
