@@ -2,12 +2,14 @@ import { parseArgs } from "node:util";
 import { has } from "../test/support/requirements.ts";
 import { benchExec } from "./exec.ts";
 import { commitFloor, engineFloor, sandboxFloor, spawnFloor, unpauseFloor } from "./floors.ts";
+import { benchLists } from "./lists.ts";
 import { benchMessages } from "./messages.ts";
 import { Report } from "./report.ts";
+import { benchRequests } from "./requests.ts";
 import { benchCold, benchThaw, benchWarm } from "./sessions.ts";
 import { openTarget, type Runtime } from "./target.ts";
 
-// npm run bench -- [--json] [--runtime docker|sandbox] [--only cold,warm,thaw,exec,messages] [--execs 10000]
+// npm run bench -- [--json] [--runtime docker|sandbox] [--only cold,warm,thaw,exec,messages,requests,lists] [--execs 10000]
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
@@ -21,10 +23,19 @@ const runtimes = (["sandbox", "docker"] as const).filter(
   (name) => values.runtime === undefined || values.runtime === name,
 );
 const report = new Report(values.json);
+/** Parts that need a server with agents, on each runtime. */
+const needsTarget = ["cold", "warm", "thaw", "exec", "messages"].some(wanted);
+const working = runtimes.find((name) => has(name));
+if (wanted("requests")) {
+  if (working === undefined) report.skipped("requests", "no runtime works on this machine");
+  else await benchRequests(working, report);
+}
+// Builds a million messages first: only where it is asked for.
+if (values.only !== undefined && wanted("lists")) await benchLists(report);
 const spawned = await spawnFloor();
 const committed = await commitFloor();
 
-for (const runtime of runtimes) {
+for (const runtime of needsTarget ? runtimes : []) {
   if (has(runtime)) await bench(runtime);
   else report.skipped(runtime, "it does not work on this machine");
 }

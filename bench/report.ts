@@ -3,7 +3,7 @@ import { type Figures, figuresOf } from "./figures.ts";
 
 export interface Line {
   readonly name: string;
-  readonly unit: "ms" | "per s" | "MiB" | "count";
+  readonly unit: "ms" | "per s" | "MiB" | "count" | "×";
   readonly figures?: Figures;
   readonly value?: number;
   /** Of the same run; the ratio is value (p50) by floor. */
