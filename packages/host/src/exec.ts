@@ -40,6 +40,11 @@ export async function runCommand(
   try {
     const stdout = started.output(1);
     const stderr = started.output(2);
+    if (child.pid === undefined) {
+      for (const output of [stdout, stderr]) output.destroy();
+      // Nothing was answered yet, so the failure still can be.
+      await exit;
+    }
     const sender = new Sender(response, [stdout, stderr]);
     sender.forward("stdout", stdout);
     sender.forward("stderr", stderr);
