@@ -1,6 +1,6 @@
-import { type BigIntStats, closeSync, constants, createReadStream, fstatSync, openSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, read as readCallback } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline } from "node:stream";
+import { promisify } from "node:util";
 import type { FileReach } from "@raworc/contract";
 import type { AgentRights } from "./agent-rights.ts";
 import { etagOf, namesTag } from "./files-entry.ts";
@@ -9,6 +9,14 @@ import { withPlace } from "./files-place.ts";
 import { RequestError } from "./requests.ts";
 
 const PIECE_BYTES = 256 * 1024;
+
+const read = promisify(readCallback);
+
+interface Range {
+  readonly start: number;
+  /** The last byte. */
+  readonly end: number;
+}
 
 interface OpenFile {
   readonly descriptor: number;
@@ -74,14 +82,34 @@ function answer(descriptor: number, stat: BigIntStats, request: IncomingMessage,
     response.end();
     return false;
   }
-  const content = createReadStream("", { fd: descriptor, start, end, highWaterMark: PIECE_BYTES });
   // A file that has become shorter breaks off: the length that was told is not reached.
-  pipeline(content, response, (error) => error && response.destroy());
+  sendBytes(descriptor, { start, end }, response)
+    .catch(() => response.destroy())
+    .finally(() => closeSync(descriptor));
   return true;
 }
 
+/** Two buffers take turns, whatever the file's length: one is read into while the other is sent. */
+async function sendBytes(descriptor: number, { start, end }: Range, response: ServerResponse): Promise<void> {
+  const buffers = [Buffer.allocUnsafeSlow(PIECE_BYTES), Buffer.allocUnsafeSlow(PIECE_BYTES)] as const;
+  const closed = new Promise<void>((resolve) => response.once("close", resolve));
+  let sent = Promise.resolve();
+  for (let position = start, turn = 0; position <= end; turn += 1) {
+    const buffer = buffers[turn % 2 === 0 ? 0 : 1];
+    const { bytesRead } = await read(descriptor, buffer, 0, Math.min(PIECE_BYTES, end + 1 - position), position);
+    if (bytesRead === 0) throw new Error("The file has become shorter");
+    await sent;
+    if (response.destroyed) return;
+    const taken = new Promise<void>((resolve) => response.write(buffer.subarray(0, bytesRead), () => resolve()));
+    sent = Promise.race([taken, closed]);
+    position += bytesRead;
+  }
+  await sent;
+  response.end();
+}
+
 /** One range of bytes; undefined where the whole is meant: no range, several, or what is none. */
-function readRange(header: string | undefined, size: number): { start: number; end: number } | "outside" | undefined {
+function readRange(header: string | undefined, size: number): Range | "outside" | undefined {
   const [, first = "", last = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "") ?? [];
   if (first === "" && last === "") return undefined;
   if (first === "") {

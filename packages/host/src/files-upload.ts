@@ -27,6 +27,7 @@ import { RequestError } from "./requests.ts";
 
 const write = promisify(writeCallback);
 const NEW_FILE_MODE = 0o644;
+const TIDY_EVERY_BYTES = 8 * 1024 * 1024;
 
 export interface Upload {
   readonly entry: FileEntry;
@@ -61,7 +62,15 @@ export async function receiveFile(
       record = unfinished.note(`${draft.folder.path}/${draft.draftName}`);
       // The answer to a failure goes over the same connection, so it must outlive the reading.
       const pieces = request.iterator({ destroyOnReturn: false });
-      for await (const piece of pieces) await writeAll(draft.descriptor, piece as Buffer);
+      let untidied = 0;
+      for await (const piece of pieces as AsyncIterable<Buffer>) {
+        await writeAll(draft.descriptor, piece);
+        untidied += piece.length;
+        if (untidied < TIDY_EVERY_BYTES) continue;
+        // Each piece is a buffer of its own; left to itself, Node.js would collect a hundred mebibytes of them.
+        globalThis.gc?.({ type: "minor", execution: "sync" });
+        untidied = 0;
+      }
       return explained(path, () => rights.act(() => complete(draft, request)));
     } catch (error) {
       rights.act(() => rmSync(draft.folder.at(draft.draftName), { force: true }));
