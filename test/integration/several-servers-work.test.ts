@@ -178,6 +178,28 @@ describeDatabases("two whole servers", (databases) => {
       expect(computers()).toEqual([]);
     });
 
+    // Where a server that is alone sends no heartbeats, there is most to go wrong.
+    const testOnSqlite = test.skipIf(databases.kind !== "sqlite");
+    testOnSqlite("take over from one that hangs, which works on with the rest when it wakes up", async () => {
+      const { id } = await open(atOne);
+      const running = await send(atOne, id, "count 1");
+      await follow(atTwo, id, isOf("message.start", running));
+      // Not in the middle of a transaction, which would keep SQLite's only lock.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      process.kill(one.pid, "SIGSTOP");
+      try {
+        expect(await endOf(atTwo, running)).toMatchObject({ status: "done", reply: { content: "1" } });
+        expect(await ask(atTwo, id, "count")).toBe("2");
+      } finally {
+        process.kill(one.pid, "SIGCONT");
+      }
+      expect(await ask(atOne, id, "count")).toBe("3");
+      expect(await sh(atOne, id, "sort counter | uniq -d; echo once")).toBe("once");
+      expect(await endOf(atOne, running)).toMatchObject({ status: "done" });
+      await remove(atOne, id);
+      await expect.poll(computers, { timeout: 30_000 }).toEqual([]);
+    });
+
     test("take over from one that is killed, and leave each other's computers alone", async () => {
       await atOne.call("spaces.create", { body: { name: "slow" } });
       const source = { name: "slow", source_repo: repository.path, source_path: "slow" };

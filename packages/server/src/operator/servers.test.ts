@@ -57,24 +57,23 @@ describeDatabases("servers that share a store", (databases) => {
     return { servers, wakeups, leases, free, lost, until };
   }
 
+  /** Servers learn of each other by greetings: calls are made until one arrives. */
+  const hear = (from: Wakeups, to: Wakeups) =>
+    new Promise<void>((resolve) => {
+      const stop = to.on("build", "some key", (payload) => {
+        expect(payload).toBeUndefined();
+        clearInterval(calls);
+        stop();
+        resolve();
+      });
+      const calls = setInterval(() => from.emit("build", "some key", undefined), 5);
+    });
+
   it("wakes those who wait at another server, whoever came first", async () => {
     const one = await start();
     const two = await start();
-    for (const [from, to] of [
-      [one, two],
-      [two, one],
-    ] as const) {
-      // The first of two learns of the second by its greeting: calls are made until one arrives.
-      await new Promise<void>((resolve) => {
-        const stop = to.wakeups.on("build", "some key", (payload) => {
-          expect(payload).toBeUndefined();
-          clearInterval(calls);
-          stop();
-          resolve();
-        });
-        const calls = setInterval(() => from.wakeups.emit("build", "some key", undefined), 5);
-      });
-    }
+    await hear(one.wakeups, two.wakeups);
+    await hear(two.wakeups, one.wakeups);
   });
 
   it("brings a stream at one server what another one writes, gap-free and once", async () => {
@@ -173,6 +172,8 @@ describeDatabases("servers that share a store", (databases) => {
     expect(one.servers.id).not.toBe(before);
     const answers = [await one.leases.hold("session", "key"), await two.leases.hold("session", "key")];
     expect(answers.filter((held) => held)).toHaveLength(1);
+    await hear(one.wakeups, two.wakeups);
+    await hear(two.wakeups, one.wakeups);
   });
 
   it("makes a takeover wait for what is being recorded under the lease", async () => {

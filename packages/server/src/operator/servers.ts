@@ -111,6 +111,8 @@ export class Servers {
 
   async #join(): Promise<void> {
     this.#id = randomUUIDv7();
+    // The others have to hear of the new name, and to open links to it.
+    for (const id of this.#others.keys()) this.#links.drop(id);
     this.#patientUntil = performance.now() + this.#goneAfterMs;
     const address = await this.#links.listen(this.#id);
     const server = { id: this.#id, machine: this.#machine, address };
@@ -138,7 +140,8 @@ export class Servers {
   }
 
   #schedule(): void {
-    if (this.#closed || (this.#options.oneMachine && this.#others.size === 0)) return;
+    const isAlone = this.#options.oneMachine && this.#others.size === 0;
+    if (this.#closed || (isAlone && !this.#failing)) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#look(), this.#options.intervalMs ?? INTERVAL_MS).unref();
   }
