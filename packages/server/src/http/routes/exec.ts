@@ -56,6 +56,8 @@ class Output {
   add(piece: Buffer): void {
     const left = EXEC_OUTPUT_MAX_BYTES - this.#length;
     if (piece.length > left) this.truncated = true;
+    // An empty part of a piece would keep the whole of it in memory.
+    if (left === 0) return;
     const kept = piece.subarray(0, left);
     this.#pieces.push(kept);
     this.#length += kept.length;
