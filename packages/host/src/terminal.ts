@@ -42,7 +42,7 @@ export class Terminal {
     }
     started.child.once("exit", (code) => {
       onEnd();
-      void this.#end(code ?? 1);
+      void this.#end(code);
     });
   }
 
@@ -123,12 +123,16 @@ export class Terminal {
     }
   }
 
-  async #end(code: number): Promise<void> {
+  /** `code` is null when the process was killed, as at the computer's end: then nothing is known of the shell. */
+  async #end(code: number | null): Promise<void> {
     await settle(this.#output);
     // What was left in the background lives on; nothing of the terminal is there any more.
     this.#started.input(0)?.destroy();
     const exit = encodeFrame(FRAME.control, Buffer.from(JSON.stringify({ type: "exit", exit_code: code })));
-    for (const viewer of this.#viewers) viewer.end(exit);
+    for (const viewer of this.#viewers) {
+      if (code === null) viewer.destroy();
+      else viewer.end(exit);
+    }
     this.#output.resume();
   }
 }
