@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { makeFilter } from "./seccomp.ts";
 import type { Architecture } from "../system-calls.ts";
+import { makeFilter } from "./seccomp.ts";
 
 const ALLOW = 0x7fff0000;
 const KILL = 0x80000000;
