@@ -46,7 +46,9 @@ const loop = new KeyedLoop({
     const row = await store.read.selectFrom("settings").select("value").where("name", "=", name).executeTakeFirst();
     const done: string[] = JSON.parse(row?.value ?? "[]");
     await new Promise((resolve) => setTimeout(resolve, 10));
-    if (stopping && writing === 0) {
+    // No other turn goes on to write meanwhile.
+    while (stopping && writing > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (stopping) {
       stopping = false;
       process.kill(process.pid, "SIGSTOP");
     }
