@@ -142,7 +142,7 @@ describeWith(["docker"], "docker", () => {
       expect(Config.Env.map((line) => line.split("=")[0]).sort()).toEqual(
         ["LANG", "PATH", ...Object.keys(HOST_NODE_FLAGS.environment)].sort(),
       );
-      expect(await docker("exec", container(id), "ls", "/session/logs")).toBe("");
+      expect(await docker("exec", container(id), "ls", "/session/logs")).toBe("host.log");
       await remove(id);
     });
 
