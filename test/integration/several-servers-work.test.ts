@@ -181,6 +181,9 @@ describeDatabases("two whole servers", (databases) => {
     // Where a server that is alone sends no heartbeats, there is most to go wrong.
     const testOnSqlite = test.skipIf(databases.kind !== "sqlite");
     testOnSqlite("take over from one that hangs, which works on with the rest when it wakes up", async () => {
+      await atTwo.call("spaces.create", { body: { name: "brief", settings: { idle: { freeze_after_s: 1 } } } });
+      const other = await open(atTwo, "brief");
+      const using = sh(atOne, other.id, "sleep 2; echo awake");
       const { id } = await open(atOne);
       const running = await send(atOne, id, "count 1");
       await follow(atTwo, id, isOf("message.start", running));
@@ -190,13 +193,17 @@ describeDatabases("two whole servers", (databases) => {
       try {
         expect(await endOf(atTwo, running)).toMatchObject({ status: "done", reply: { content: "1" } });
         expect(await ask(atTwo, id, "count")).toBe("2");
+        // Whoever kept it awake has gone.
+        await expect.poll(async () => (await get(atTwo, other.id)).tier, { timeout: 30_000 }).toBe("frozen");
       } finally {
         process.kill(one.pid, "SIGCONT");
       }
+      expect(await using).toBe("awake");
       expect(await ask(atOne, id, "count")).toBe("3");
       expect(await sh(atOne, id, "sort counter | uniq -d; echo once")).toBe("once");
       expect(await endOf(atOne, running)).toMatchObject({ status: "done" });
       await remove(atOne, id);
+      await atOne.call("spaces.delete", { params: { space: "brief" }, query: { force: true } });
       await expect.poll(computers, { timeout: 30_000 }).toEqual([]);
     });
 

@@ -51,6 +51,8 @@ export interface ErrandsOptions {
   readonly log: Logger;
 }
 
+type AskedErrand = Omit<Errand, "server_id" | "answer">;
+
 const Answer = z.object({
   result: z.unknown().optional(),
   error: z.object({ code: z.enum(Object.keys(ERRORS) as [ErrorCode]), message: z.string() }).optional(),
@@ -64,7 +66,10 @@ export class Errands {
   readonly #options: ErrandsOptions;
   readonly #handlers = new Map<string, ErrandHandler>();
   readonly #looks: KeyedLoop;
-  readonly #ends: KeyedLoop;
+  /** By the id and subject of what this server asks: sees that its row is there, or gone. */
+  readonly #rows: KeyedLoop;
+  /** What this server asks, and has not ended, by the errand's id. */
+  readonly #asked = new Map<string, AskedErrand>();
   /** What this server does, by the errand's id. */
   readonly #doing = new Map<string, { readonly subject: string; readonly abort: AbortController }>();
 
@@ -72,7 +77,11 @@ export class Errands {
     this.#options = options;
     const loop = { log: options.log, concurrency: 16 };
     this.#looks = new KeyedLoop({ ...loop, name: "errands", turn: (subject) => this.#look(subject) });
-    this.#ends = new KeyedLoop({ ...loop, name: "errand ends", turn: (key) => this.#end(key) });
+    this.#rows = new KeyedLoop({ ...loop, name: "errands' rows", turn: (key) => this.#settleRow(key) });
+    // Its rows went with its name: what goes on is asked for under the new one.
+    options.servers.onLoss(() => {
+      for (const { id, subject } of this.#asked.values()) this.#rows.wake(`${id} ${subject}`);
+    });
     options.wakeups.watch("errands", (subject) => this.#looks.wake(subject));
   }
 
@@ -109,10 +118,13 @@ export class Errands {
     };
     const stop = wakeups.on("errand", id, notice);
     signal.addEventListener("abort", notice);
-    const end = () => this.#ends.wake(`${id} ${subject}`);
+    const end = () => {
+      if (this.#asked.delete(id)) this.#rows.wake(`${id} ${subject}`);
+    };
+    const asked: AskedErrand = { id, kind, subject, request: JSON.stringify(request) };
+    this.#asked.set(id, asked);
     try {
-      const row = { id, kind, subject, server_id: servers.id, request: JSON.stringify(request) };
-      await store.write((transaction) => insertErrand(transaction, row));
+      await store.write((transaction) => insertErrand(transaction, { ...asked, server_id: servers.id }));
       wakeups.emit("errands", subject, undefined);
       for (;;) {
         signal.throwIfAborted();
@@ -138,7 +150,7 @@ export class Errands {
   /** What was begun for other servers is left to the next one. */
   async close(): Promise<void> {
     for (const { abort } of this.#doing.values()) abort.abort();
-    await Promise.all([this.#looks.close(), this.#ends.close()]);
+    await Promise.all([this.#looks.close(), this.#rows.close()]);
   }
 
   async #look(subject: string): Promise<"done"> {
@@ -192,10 +204,17 @@ export class Errands {
     }
   }
 
-  async #end(key: string): Promise<"done"> {
+  async #settleRow(key: string): Promise<"done"> {
+    const { servers, store, wakeups } = this.#options;
     const [id = "", subject = ""] = key.split(" ");
-    await this.#options.store.write((transaction) => deleteErrand(transaction, id));
-    this.#options.wakeups.emit("errands", subject, undefined);
+    await store.write(async (transaction) => {
+      const asked = this.#asked.get(id);
+      if (asked === undefined) return deleteErrand(transaction, id);
+      if ((await findErrand(transaction, id)) === undefined) {
+        await insertErrand(transaction, { ...asked, server_id: servers.id });
+      }
+    });
+    wakeups.emit("errands", subject, undefined);
     return "done";
   }
 }
