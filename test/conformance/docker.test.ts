@@ -106,6 +106,26 @@ describeWith(["docker"], "docker", () => {
     const signal = (): AbortSignal => AbortSignal.timeout(60_000);
     const container = (id: string): string => `raworc_session_${id}`;
 
+    it("lets files be written again that stand still for a copy whose server was killed", async (test) => {
+      if (!driver.capabilities.limits.disk_mb) test.skip();
+      const spec = specOf();
+      await open(driver, spec);
+      const folder = join(fixture.dataDirectory, "docker", new Names(instanceId).folder, "volumes", spec.id);
+      const standStill = async () => {
+        await writeFile(join(folder, "standstill"), "");
+        await exec("fsfreeze", ["--freeze", join(folder, "mount")]);
+      };
+      await standStill();
+      const next = await fixture.open(instanceId);
+      await open(next, spec);
+      expect(await output(next, spec.id, "echo written > /session/workspace/file; cat /session/workspace/file")).toBe(
+        "written",
+      );
+      await standStill();
+      await remove(spec.id);
+      expect(await fixture.traces(spec.id)).toEqual([]);
+    });
+
     it("takes two calls of the engine for a new computer, whatever its network", async () => {
       // The first one makes the network and its fence.
       await remove(await open(driver, specOf({ network: { mode: "open", allow: [] } })));

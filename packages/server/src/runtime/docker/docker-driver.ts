@@ -169,6 +169,7 @@ export class DockerDriver implements RuntimeDriver {
     const computer = await this.#computers.find(id);
     if (computer === undefined) return;
     const { client, egress, volumes } = this.#parts;
+    await volumes.awaken(id);
     const path = `/containers/${computer.engineId}`;
     if (computer.status === "frozen") await client.run({ method: "POST", path: `${path}/unpause` }, [404, 409]);
     if (computer.status === "frozen" || computer.status === "running") {
@@ -218,6 +219,7 @@ export class DockerDriver implements RuntimeDriver {
 
   async remove(id: string, options: { readonly volume: boolean }): Promise<void> {
     const { egress, sockets, volumes } = this.#parts;
+    await volumes.awaken(id);
     const computer = await this.#computers.find(id);
     if (computer !== undefined) await this.#computers.removeContainer(computer.engineId);
     this.#seen.delete(id);

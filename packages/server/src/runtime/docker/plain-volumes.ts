@@ -54,5 +54,7 @@ export class PlainVolumes implements Volumes {
     return "copy";
   }
 
+  async awaken(): Promise<void> {}
+
   async remove(): Promise<void> {}
 }

@@ -15,6 +15,9 @@ const SMALL_DISK_MB = 512;
 const PROBE_MB = 64;
 const IMAGE = "disk.img";
 const MOUNT = "mount";
+/** Beside an image whose file system stands still for a copy. */
+const STANDSTILL = "standstill";
+const NOT_FROZEN = /Invalid argument|No such file/;
 /** Folders at the top of each file system: what is `/session`, and where a builder's artifacts are. */
 const FILES = "files";
 const ARTIFACTS = "artifacts";
@@ -73,6 +76,7 @@ export class SizedVolumes implements Volumes {
   }
 
   async prepare({ id, diskMb }: VolumeRequest): Promise<void> {
+    await this.awaken(id);
     await mkdir(this.#mount(id), { recursive: true, mode: 0o700 });
     await this.#explained(async () => {
       if (!(await exists(this.#image(id)))) await this.#format(id, diskMb);
@@ -109,12 +113,17 @@ export class SizedVolumes implements Volumes {
     const draft = `${this.#image(to)}.draft`;
     await mkdir(this.#mount(to), { recursive: true, mode: 0o700 });
     try {
-      if (mounted) await this.#explained(() => runProgram("fsfreeze", ["--freeze", this.#mount(from)]));
+      // A copy that was cut short may still be written by a program that outlived its server; not to this file.
+      await rm(draft, { force: true });
       let how: "reflink" | "copy";
       try {
+        if (mounted) {
+          await writeFile(this.#standstill(from), "");
+          await this.#explained(() => runProgram("fsfreeze", ["--freeze", this.#mount(from)]));
+        }
         how = await this.#copyImage(this.#image(from), draft, signal);
       } finally {
-        if (mounted) await this.#explained(() => runProgram("fsfreeze", ["--unfreeze", this.#mount(from)]));
+        await this.awaken(from);
       }
       await rename(draft, this.#image(to));
       return how;
@@ -122,6 +131,17 @@ export class SizedVolumes implements Volumes {
       await this.remove(to);
       throw error;
     }
+  }
+
+  async awaken(id: string): Promise<void> {
+    if (!(await exists(this.#standstill(id)))) return;
+    try {
+      await this.#explained(() => runProgram("fsfreeze", ["--unfreeze", this.#mount(id)]));
+    } catch (error) {
+      // It may not have come to the standstill, and the machine may have started anew since.
+      if (!(error instanceof DriverError && NOT_FROZEN.test(error.message))) throw error;
+    }
+    await rm(this.#standstill(id), { force: true });
   }
 
   async remove(id: string): Promise<void> {
@@ -195,6 +215,10 @@ export class SizedVolumes implements Volumes {
 
   #image(id: string): string {
     return join(this.#directory, id, IMAGE);
+  }
+
+  #standstill(id: string): string {
+    return join(this.#directory, id, STANDSTILL);
   }
 
   /** Where the engine keeps a volume's files. */

@@ -22,7 +22,13 @@ export interface Volumes {
   /** Whether there is something of an id outside the engine, and all such ids. */
   has(id: string): Promise<boolean>;
   list(): Promise<readonly string[]>;
+  /** The copy is of one moment. */
   copy(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy">;
+  /**
+   * Lets files be written again that stand still for a copy whose server was killed. Processes that write them can't end before;
+   * `prepare` does so too. May be repeated.
+   */
+  awaken(id: string): Promise<void>;
   /** What there is outside the engine. Absent is fine. */
   remove(id: string): Promise<void>;
 }

@@ -246,6 +246,8 @@ function makeFolders(path: string, hostId: number, agentId: number): void {
 
 async function copyImage(from: string, to: string, signal: AbortSignal): Promise<"reflink" | "copy"> {
   const draft = `${to}.new`;
+  // A copy that was cut short may still be written by a program that outlived its server; not to this file.
+  await rm(draft, { force: true });
   const copy = (reflink: "always" | "auto") =>
     runProgram(["cp", `--reflink=${reflink}`, ...(reflink === "auto" ? ["--sparse=always"] : []), from, draft], {
       signal,
