@@ -26,11 +26,11 @@ for (const runtime of ["sandbox", "docker"] as const) {
       const viewer = await Viewer.open(client, id, { cols: 101, rows: 33 });
       viewer.type("stty size; id -u; pwd; test -t 0 && tty | sed s/^/at:/; test -O $(tty) && echo mi''ne\n");
       await viewer.sees(/33 101\r\n1000\r\n\/session\/workspace\r\nat:\/dev\/pts\/\d+\r\nmine\r\n/);
+      const waits = `bash -c 'trap "stty size; exit" WINCH; echo rea""dy; while :; do sleep 0.05; done'`;
+      viewer.type(`${waits}\n`);
+      await viewer.sees("ready");
       viewer.terminal.resize(77, 22);
-      viewer.type("trap 'echo chan''ged' WINCH; stty size\n");
       await viewer.sees("22 77\r\n");
-      viewer.terminal.resize(78, 22);
-      await viewer.sees("changed");
       viewer.type("sleep 1000\n");
       await expect.poll(() => sh("pgrep -x sleep | wc -l"), { timeout: 20_000 }).toBe("1");
       viewer.type("\u0003");

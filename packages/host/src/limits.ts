@@ -21,10 +21,10 @@ export const LISTED_MAX = 1000;
 export const SCROLLBACK_KEPT_BYTES = 256 * 1024;
 export const TERMINALS_OPEN_MAX = 16;
 export const TERMINAL_VIEWERS_MAX = 16;
-/** Output that waits for a viewer: beyond this it is not read from the terminal while all viewers are so slow. */
+/** Output that waits for a viewer: beyond this no more is read from the terminal. */
 export const VIEWER_PAUSE_BYTES = 128 * 1024;
-/** A viewer who is so far behind the others is let go. */
-export const VIEWER_DROP_BYTES = 1024 * 1024;
+/** So long a viewer may keep others waiting. */
+export const VIEWER_PATIENCE_MS = 1000;
 /** Of a line of a log that is told; the rest follows as another. */
 export const LOG_LINE_CUT_BYTES = 16 * 1024;
 /** Of the host's own log below `/session/logs`; then it begins anew. */

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { encodeFrame, FRAME, FrameReader, frameHead } from "@raworc/contract";
 import type { AgentProcess } from "./agent-process.ts";
-import { SCROLLBACK_KEPT_BYTES, TERMINAL_VIEWERS_MAX, VIEWER_DROP_BYTES, VIEWER_PAUSE_BYTES } from "./limits.ts";
+import { SCROLLBACK_KEPT_BYTES, TERMINAL_VIEWERS_MAX, VIEWER_PATIENCE_MS, VIEWER_PAUSE_BYTES } from "./limits.ts";
 import { RequestError } from "./requests.ts";
 import { settle } from "./settle.ts";
 
@@ -12,16 +12,19 @@ export interface Size {
 }
 
 const LF = 0x0a;
+const PIECE_BYTES = 4096;
 
 /**
- * One terminal with its shell. Output goes to all viewers, and its end is kept for those to come. The fastest viewer sets
- * the pace of what runs in it; one who falls far behind is let go.
+ * One terminal with its shell. Output goes to all viewers, and its end is kept for those to come. The slowest viewer sets the
+ * pace of what runs in it, but one who keeps others waiting for long is let go.
  */
 export class Terminal {
   readonly #started: AgentProcess;
   readonly #input: Writable;
   readonly #output: Readable;
   readonly #viewers = new Set<Socket>();
+  /** Runs while some wait for others. */
+  #patience: NodeJS.Timeout | undefined;
   #scrollback: Buffer[] = [];
   #scrollbackBytes = 0;
 
@@ -70,6 +73,7 @@ export class Terminal {
       if (this.#input.writableNeedDrain) viewer.pause();
     });
     viewer.on("drain", () => this.#pace());
+    this.#pace();
     viewer.on("error", () => undefined);
     viewer.once("close", () => {
       this.#viewers.delete(viewer);
@@ -90,23 +94,40 @@ export class Terminal {
 
   #show(piece: Buffer): void {
     this.#keep(piece);
-    for (const viewer of this.#viewers) {
-      send(viewer, piece);
-      if (viewer.writableLength > VIEWER_DROP_BYTES) viewer.destroy();
-    }
+    for (const viewer of this.#viewers) send(viewer, piece);
     this.#pace();
   }
 
-  /** While nobody who looks on keeps up, nothing more is read. */
+  /** While there is a viewer with much before him, nothing more is read. */
   #pace(): void {
-    const viewers = [...this.#viewers];
-    const isFull = viewers.length > 0 && viewers.every(({ writableLength }) => writableLength > VIEWER_PAUSE_BYTES);
-    if (isFull) this.#output.pause();
-    else if (this.#output.isPaused()) this.#output.resume();
+    const behind = this.#behind();
+    if (behind.length === 0) {
+      clearTimeout(this.#patience);
+      this.#patience = undefined;
+      if (this.#output.isPaused()) this.#output.resume();
+      return;
+    }
+    this.#output.pause();
+    if (behind.length === this.#viewers.size || this.#patience !== undefined) return;
+    const begun = new Set(behind);
+    this.#patience = setTimeout(() => {
+      this.#patience = undefined;
+      const late = this.#behind();
+      if (late.length < this.#viewers.size) for (const viewer of late) if (begun.has(viewer)) viewer.destroy();
+      this.#pace();
+    }, VIEWER_PATIENCE_MS);
+  }
+
+  #behind(): Socket[] {
+    return [...this.#viewers].filter((viewer) => !viewer.destroyed && viewer.writableLength > VIEWER_PAUSE_BYTES);
   }
 
   #keep(piece: Buffer): void {
-    this.#scrollback.push(piece);
+    // What comes letter by letter is kept in larger pieces: each has a price of its own.
+    const last = this.#scrollback.at(-1);
+    if (last !== undefined && last.length + piece.length <= PIECE_BYTES) {
+      this.#scrollback[this.#scrollback.length - 1] = Buffer.concat([last, piece]);
+    } else this.#scrollback.push(piece);
     this.#scrollbackBytes += piece.length;
     while (this.#scrollbackBytes > SCROLLBACK_KEPT_BYTES) {
       const first = this.#scrollback.shift();
@@ -125,6 +146,7 @@ export class Terminal {
 
   /** `code` is null when the process was killed, as at the computer's end: then nothing is known of the shell. */
   async #end(code: number | null): Promise<void> {
+    clearTimeout(this.#patience);
     await settle(this.#output);
     // What was left in the background lives on; nothing of the terminal is there any more.
     this.#started.input(0)?.destroy();
