@@ -1,4 +1,4 @@
-import type { FailureCode, Message, MessageError } from "@raworc/contract";
+import type { FailureCode, HostMessageEnd, Message, MessageError } from "@raworc/contract";
 import {
   insertMessage,
   listUnfinishedMessages,
@@ -51,6 +51,30 @@ export async function endMessage(
         );
   const data = { message_id: message.id, status: end.status, reply, ...(error === null ? {} : { error }) };
   await append(message.session_id, [{ type: "message.end", data }]);
+}
+
+/** The host's end in the words of the record. Its texts come out of a session: they are bounded by the connection. */
+export function endOfHost(message: StoredMessage, end: HostMessageEnd): MessageEnd {
+  if (end.status === "cancelled") return { status: "cancelled", reason: end.error?.message ?? "Cancelled" };
+  const metadata: Message["metadata"] = {
+    agent: message.agent,
+    duration_ms: end.duration_ms,
+    log_file: end.log_file,
+    ...(end.tokens === undefined ? {} : { tokens: end.tokens }),
+    ...(end.cost === undefined ? {} : { cost: end.cost }),
+    ...(end.truncated ? { truncated: true, reply_file: end.reply_file } : {}),
+  };
+  if (end.status === "done") {
+    return { status: "done", reply: { role: "agent", agent: message.agent, content: end.content, metadata } };
+  }
+  const code = end.error?.code ?? "handler_failed";
+  const text = end.error?.message ?? "The agent failed without saying why";
+  const hint = end.error_log_file === null ? "" : ` See ${end.error_log_file}.`;
+  return {
+    status: "failed",
+    reply: { role: "system", agent: null, content: `${text}${hint}`, metadata: { ...metadata, code } },
+    error: { code, message: text, log: end.error_log_file },
+  };
 }
 
 /** A failure that is no agent's words: the system says so in the reply. */

@@ -4,7 +4,6 @@ import {
   type HostMessageEnd,
   type HostMessageLine,
   isRaworcError,
-  type Message,
 } from "@raworc/contract";
 import type { Logger } from "pino";
 import { outsideOfCalls } from "../audit/audit-note.ts";
@@ -30,7 +29,7 @@ import { DeltaWriter } from "./delta-writer.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
-import { endMessage, failedBySystem, type MessageEnd } from "./message-ends.ts";
+import { endMessage, endOfHost, failedBySystem, type MessageEnd } from "./message-ends.ts";
 import type { Append, SessionLog } from "./session-log.ts";
 import { recordPaused } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
@@ -288,7 +287,7 @@ export class Messages {
         onOpen: () => this.#passOnCancel(connection, message.id, signal),
       });
       const end = await this.#take(lines, writer);
-      if (end !== undefined) return toEnd(message, end);
+      if (end !== undefined) return endOfHost(message, end);
       throw new Error("The host's answer broke off");
     } catch (error) {
       // Neither the store nor other servers say anything about this delivery.
@@ -402,28 +401,4 @@ export class Messages {
 /** Whether the session's messages are to be handled now. Those of a paused one wait. */
 function canWork(session: StoredSession): boolean {
   return session.desired === "running" && session.state !== "paused" && session.state !== "error";
-}
-
-/** The host's end in the words of the record. Its texts come out of a session: they are bounded by the connection. */
-function toEnd(message: StoredMessage, end: HostMessageEnd): MessageEnd {
-  if (end.status === "cancelled") return { status: "cancelled", reason: end.error?.message ?? "Cancelled" };
-  const metadata: Message["metadata"] = {
-    agent: message.agent,
-    duration_ms: end.duration_ms,
-    log_file: end.log_file,
-    ...(end.tokens === undefined ? {} : { tokens: end.tokens }),
-    ...(end.cost === undefined ? {} : { cost: end.cost }),
-    ...(end.truncated ? { truncated: true, reply_file: end.reply_file } : {}),
-  };
-  if (end.status === "done") {
-    return { status: "done", reply: { role: "agent", agent: message.agent, content: end.content, metadata } };
-  }
-  const code = end.error?.code ?? "handler_failed";
-  const text = end.error?.message ?? "The agent failed without saying why";
-  const hint = end.error_log_file === null ? "" : ` See ${end.error_log_file}.`;
-  return {
-    status: "failed",
-    reply: { role: "system", agent: null, content: `${text}${hint}`, metadata: { ...metadata, code } },
-    error: { code, message: text, log: end.error_log_file },
-  };
 }
