@@ -1,11 +1,13 @@
 import { ROUTES, type Route } from "@raworc/contract";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { hasBody } from "./json-body.ts";
 
 /** Cuts off whoever sends a body too slowly, but for bodies of bytes, whose handlers look after them. */
 export function limitBodyTime(fastify: FastifyInstance, milliseconds: number): void {
-  fastify.addHook("onRequest", async (request, reply) => {
+  fastify.addHook("onRequest", (request, reply, done) => {
     const { raw } = request;
-    if (raw.complete || takesBytes(request)) return;
+    done();
+    if (!hasBody(raw.headers) || raw.complete || takesBytes(request)) return;
     const timer = setTimeout(() => raw.destroy(), milliseconds);
     const stop = (): void => clearTimeout(timer);
     raw.once("end", stop);

@@ -1,3 +1,4 @@
+import type { RaworcError } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
 import { drainingError } from "./problems.ts";
 
@@ -15,14 +16,20 @@ export class Drain {
 
   constructor(fastify: FastifyInstance) {
     this.#fastify = fastify;
-    fastify.addHook("onRequest", (_, reply, done) => {
-      this.#running += 1;
-      reply.raw.once("close", () => {
-        this.#running -= 1;
-        if (this.#running === 0) this.#whenIdle?.();
-      });
-      done(this.closing.aborted ? drainingError() : undefined);
-    });
+  }
+
+  began(): void {
+    this.#running += 1;
+  }
+
+  ended(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.#whenIdle?.();
+  }
+
+  /** Why a request that comes now is refused. */
+  get refusal(): RaworcError | undefined {
+    return this.closing.aborted ? drainingError() : undefined;
   }
 
   /** Aborted when the server begins to stop: streams end, and new requests are refused. */

@@ -7,10 +7,21 @@ import type { FastifyInstance } from "fastify";
  * to a loopback address, and would then count as the same origin.
  */
 export function checkHostNames(fastify: FastifyInstance, allowed: readonly string[]): void {
-  fastify.addHook("onRequest", async (request) => {
+  /** Most clients send the same name again and again. */
+  let good: string | undefined;
+  fastify.addHook("onRequest", (request, _, done) => {
+    const { host } = request;
+    if (host === good) {
+      done();
+      return;
+    }
     const name = request.hostname.replace(/^\[|\]$/g, "").toLowerCase();
-    if (name === "localhost" || name.endsWith(".localhost") || isIP(name) !== 0 || allowed.includes(name)) return;
+    if (name === "localhost" || name.endsWith(".localhost") || isIP(name) !== 0 || allowed.includes(name)) {
+      good = host;
+      done();
+      return;
+    }
     const detail = `This server is not known as ${JSON.stringify(name.slice(0, 100))}. Use localhost, or name it in RAWORC_ALLOWED_HOSTS.`;
-    throw new RaworcError("forbidden", detail);
+    done(new RaworcError("forbidden", detail));
   });
 }

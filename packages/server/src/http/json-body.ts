@@ -63,7 +63,8 @@ export function parseJsonBody(bytes: Buffer): unknown {
   }
 }
 
-function hasBody(headers: IncomingMessage["headers"]): boolean {
+/** Whether a body comes with a request. */
+export function hasBody(headers: IncomingMessage["headers"]): boolean {
   return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { type Logger, plainLog } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Cause } from "../telemetry/operations.ts";
 import { parseTraceParent, type Tracing } from "../telemetry/tracing.ts";
@@ -16,22 +17,37 @@ export function causeOf(request: FastifyRequest): Cause {
 }
 
 export interface ObservationOptions {
+  readonly log: Logger;
   readonly metrics?: Metrics | undefined;
   readonly tracing?: Tracing | undefined;
 }
 
+/** Hears of each request when it comes, and when its answer has ended or its client has gone. */
+export interface RequestObserver {
+  began(): void;
+  ended(): void;
+}
+
 /**
- * Tells of each request when its answer has ended or its client has gone: one line in the log, figures, and a span. Queries
- * are never told.
+ * Tells of each request when it has ended: one line in the log, figures, and a span. Queries are never told. This is done
+ * for every request, so it is one hook, and one listener.
  */
-export function observeRequests(fastify: FastifyInstance, { metrics, tracing }: ObservationOptions): void {
+export function observeRequests(
+  fastify: FastifyInstance,
+  options: ObservationOptions,
+  observer: RequestObserver,
+): void {
+  const { metrics, tracing } = options;
+  const log = plainLog(options.log);
   const ended = (request: FastifyRequest, reply: FastifyReply): void => {
+    observer.ended();
     const { method } = request;
     const route = request.routeOptions.url ?? null;
     const { statusCode: status, writableFinished } = reply.raw;
     const ms = Math.round(reply.elapsedTime * 1000) / 1000;
     const principal = request.caller?.principal.name ?? null;
     const line = {
+      request_id: request.id,
       method,
       route,
       path: pathOf(request),
@@ -39,9 +55,8 @@ export function observeRequests(fastify: FastifyInstance, { metrics, tracing }: 
       ms,
       principal,
       address: request.ip,
-      ...(writableFinished ? {} : { aborted: true }),
     };
-    request.log.info(line, "request");
+    log.info(writableFinished ? line : { ...line, aborted: true }, "request");
     metrics?.requestEnded(method, route ?? "none", status, ms / 1000);
     request.span?.end({ "http.response.status_code": status, "enduser.id": principal ?? undefined }, status >= 500);
   };
@@ -62,9 +77,10 @@ export function observeRequests(fastify: FastifyInstance, { metrics, tracing }: 
     });
   };
   fastify.addHook("onRequest", (request, reply, done) => {
+    observer.began();
     metrics?.requestBegan();
     if (tracing !== undefined) begin(request, tracing);
-    reply.raw.once("close", () => ended(request, reply));
+    reply.raw.on("close", () => ended(request, reply));
     done();
   });
 }

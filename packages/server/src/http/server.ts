@@ -24,6 +24,7 @@ import type { Idempotency } from "./idempotency.ts";
 import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
 import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
+import { RequestLog } from "./request-log.ts";
 import { observeRequests } from "./request-observation.ts";
 import type { RequestRates } from "./request-rates.ts";
 import { acceptUpgrades, isWebSocket } from "./upgrades.ts";
@@ -111,6 +112,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
     genReqId: requestId,
+    childLoggerFactory: (parent, bindings) => new RequestLog(parent, bindings),
     bodyLimit: BODY_MAX,
     // Uploads last as long as they last: other bodies have a time of their own.
     requestTimeout: 0,
@@ -133,11 +135,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     if (guard === undefined) throw new Error(`${url} has no guard; register it with route, openRoute or page`);
     for (const name of [method].flat()) registered.push({ method: name, path: url, guard });
   });
-  observeRequests(fastify, options);
-  fastify.addHook("onRequest", async (request, reply) => {
-    prepareAnswer(request, reply);
-  });
   const drain = new Drain(fastify);
+  observeRequests(fastify, options, drain);
+  fastify.addHook("onRequest", (request, reply, done) => {
+    prepareAnswer(request, reply);
+    done(drain.refusal);
+  });
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
   acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
   limitBodyTime(fastify, BODY_TIMEOUT);
@@ -177,7 +180,7 @@ export function page(
 }
 
 function prepareAnswer(request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers({ ...SECURITY_HEADERS, "x-request-id": request.id });
+  reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
 }
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

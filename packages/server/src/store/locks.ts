@@ -7,7 +7,7 @@ import type { Reader, Transaction } from "./store.ts";
  * decide upon must stay as it is until it commits: such reads take the lock of the rows that they find. Reads outside of
  * a write transaction never lock.
  */
-function locksRows(reader: Reader): boolean {
+export function locksRows(reader: Reader): boolean {
   return reader.isTransaction && dialectOf(reader) === "mysql";
 }
 

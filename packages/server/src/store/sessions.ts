@@ -1,9 +1,10 @@
 import { randomUUIDv7 } from "node:crypto";
-import { Limits, Metadata, Network, type Session, type SessionState } from "@raworc/contract";
+import type { Limits, Metadata, Network, Session, SessionState } from "@raworc/contract";
+import { CompiledQuery } from "kysely";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import { jsonText } from "./json-text.ts";
-import { deciding } from "./locks.ts";
+import { locksRows } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
@@ -23,13 +24,14 @@ export interface StoredSession
 
 type JoinedRow = SessionRow & { readonly space_name: string };
 
+/** JSON columns hold what was checked when it was written. */
 function toSession({ fork_pending, ...row }: JoinedRow): StoredSession {
   return {
     ...row,
     copied: fork_pending !== 1,
-    limits: Limits.parse(JSON.parse(row.limits)),
-    network: Network.parse(JSON.parse(row.network)),
-    metadata: Metadata.parse(JSON.parse(row.metadata)),
+    limits: JSON.parse(row.limits) as Limits,
+    network: JSON.parse(row.network) as Network,
+    metadata: JSON.parse(row.metadata) as Metadata,
     attempted: row.attempted === 1,
   };
 }
@@ -75,16 +77,22 @@ const withSpace = (reader: Reader) =>
         .as("space_name"),
     );
 
-const one = (reader: Reader, id: string) => deciding(reader, withSpace(reader).where("sessions.id", "=", id));
+// Read by nearly every call, so it is never built anew.
+const ONE =
+  "select sessions.*, (select spaces.name from spaces where spaces.id = sessions.space_id) as space_name " +
+  "from sessions where sessions.id = ?";
 
 /** In a write transaction the session stays as it is found until the commit. */
 export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
-  const row = await one(reader, id).executeTakeFirst();
+  const query = CompiledQuery.raw(locksRows(reader) ? `${ONE} for update` : ONE, [id]);
+  const [row] = (await reader.executeQuery<JoinedRow>(query)).rows;
   return row === undefined ? undefined : toSession(row);
 }
 
 export async function getSession(reader: Reader, id: string): Promise<StoredSession> {
-  return toSession(await one(reader, id).executeTakeFirstOrThrow());
+  const session = await findSession(reader, id);
+  if (session === undefined) throw new Error(`There is no session ${id}`);
+  return session;
 }
 
 export interface SessionQuery {
