@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 /** Something of an installation that is on the machine; `id` is that of its computer. */
@@ -58,6 +58,20 @@ export class Machine {
   /** Kills a computer's process 1, or the host itself where that is another one. False when it does not run. */
   killHost(id: string): boolean {
     return killFirst(this.processes(id).filter(({ command }) => command.includes("host.mjs")));
+  }
+
+  /** Kills a computer that stands still: its processes end when they go on. */
+  killFrozen(id: string): void {
+    const processes = this.processes(id);
+    const groups = new Set(processes.flatMap(({ pid }) => readFileSync(`/proc/${pid}/cgroup`, "utf8").split("\n")));
+    if (!this.killHost(id)) throw new Error(`The computer ${id} does not run`);
+    for (const group of groups) {
+      const [, version1] = /^\d+:freezer:(\/.+)$/.exec(group) ?? [];
+      const [, version2] = /^0::(\/.+)$/.exec(group) ?? [];
+      if (version1 !== undefined) writeFileSync(`/sys/fs/cgroup/freezer${version1}/freezer.state`, "THAWED");
+      const file = `/sys/fs/cgroup${version2}/cgroup.freeze`;
+      if (version2 !== undefined && existsSync(file)) writeFileSync(file, "0");
+    }
   }
 
   /** Kills a worker of an agent. */
