@@ -1,12 +1,12 @@
 import { randomUUIDv7 } from "node:crypto";
 import type { Limits, Metadata, Network, Session, SessionState } from "@raworc/contract";
-import { CompiledQuery } from "kysely";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import { jsonText } from "./json-text.ts";
 import { locksRows } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -84,8 +84,7 @@ const ONE =
 
 /** In a write transaction the session stays as it is found until the commit. */
 export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
-  const query = CompiledQuery.raw(locksRows(reader) ? `${ONE} for update` : ONE, [id]);
-  const [row] = (await reader.executeQuery<JoinedRow>(query)).rows;
+  const [row] = await runStatement<JoinedRow>(reader, locksRows(reader) ? `${ONE} for update` : ONE, [id]);
   return row === undefined ? undefined : toSession(row);
 }
 

@@ -5,6 +5,11 @@ const STATEMENTS_MAX = 500;
 /** For a start: another server may be changing the schema. */
 const BUSY_TIMEOUT_MS = 60_000;
 
+export interface OpenDatabase extends SqliteDatabase {
+  /** Whether a transaction is open that is not yet committed. */
+  readonly isInTransaction: boolean;
+}
+
 /**
  * `node:sqlite` in the shape that Kysely's SQLite dialect asks for. Prepared statements are kept: the same queries come
  * again and again, and preparing costs more than running most of them.
@@ -12,7 +17,7 @@ const BUSY_TIMEOUT_MS = 60_000;
 export function openSqlite(
   path: string,
   options: { readonly readOnly: boolean; readonly busyTimeoutMs?: number },
-): SqliteDatabase {
+): OpenDatabase {
   const { readOnly, busyTimeoutMs: timeout = BUSY_TIMEOUT_MS } = options;
   const database = new DatabaseSync(path, { readOnly, timeout });
   if (!options.readOnly) database.exec("pragma journal_mode = wal");
@@ -22,6 +27,9 @@ export function openSqlite(
   database.exec("pragma cache_size = -16000");
   const statements = new Map<string, SqliteStatement>();
   return {
+    get isInTransaction() {
+      return database.isTransaction;
+    },
     close: () => {
       statements.clear();
       if (database.isOpen) database.close();

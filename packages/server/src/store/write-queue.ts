@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { RaworcError } from "@raworc/contract";
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import type { Database } from "./rows.ts";
+import { runStatement } from "./statement.ts";
 
 export type Transaction = Kysely<Database>;
 type Work<T> = (transaction: Transaction) => Promise<T>;
@@ -73,9 +74,9 @@ export class WriteQueue {
         if (settle !== undefined) done.push(settle);
         if (taken.length >= GROUP_MAX) break;
       }
-      await sql`commit`.execute(this.#connection);
+      await runStatement(this.#connection, "commit");
     } catch (error) {
-      await sql`rollback`.execute(this.#connection).catch(() => undefined);
+      await runStatement(this.#connection, "rollback").catch(() => undefined);
       // Nothing of the group is written. Also when the begin failed: then whoever waited must hear of it.
       const waiting = taken.length > 0 ? taken : this.#entries.splice(0);
       for (const entry of waiting) entry.fail(error);
@@ -88,7 +89,7 @@ export class WriteQueue {
   async #begin(): Promise<void> {
     for (const limit = performance.now() + this.#busyLimitMs; ; await sleep(BUSY_PAUSE_MS)) {
       try {
-        await sql`begin immediate`.execute(this.#connection);
+        await runStatement(this.#connection, "begin immediate");
         return;
       } catch (error) {
         if ((error as { errcode?: unknown }).errcode !== BUSY) throw error;
@@ -100,14 +101,14 @@ export class WriteQueue {
   }
 
   async #one(entry: Entry): Promise<(() => void) | undefined> {
-    await sql`savepoint work`.execute(this.#connection);
+    await runStatement(this.#connection, "savepoint work");
     try {
       const settle = await entry.run(this.#connection);
-      await sql`release work`.execute(this.#connection);
+      await runStatement(this.#connection, "release work");
       return settle;
     } catch (error) {
-      await sql`rollback to work`.execute(this.#connection);
-      await sql`release work`.execute(this.#connection);
+      await runStatement(this.#connection, "rollback to work");
+      await runStatement(this.#connection, "release work");
       entry.fail(error);
       return undefined;
     }

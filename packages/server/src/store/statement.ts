@@ -1,0 +1,30 @@
+import { CompiledQuery } from "kysely";
+import type { Reader } from "./store.ts";
+
+type Values = readonly unknown[];
+type Run = (sql: string, values: Values) => unknown[];
+
+const direct = new WeakMap<Reader, Run>();
+
+/** Statements that are run on this reader or transaction go to the database by themselves, past Kysely. */
+export function runDirectly(reader: Reader, run: Run): void {
+  direct.set(reader, run);
+}
+
+/**
+ * Runs a statement that is written out, with `?` for its values, and gives its rows. For what each call or message needs:
+ * to build and compile such a query anew costs several times what the database takes to run it. All other queries are
+ * Kysely's.
+ */
+export async function runStatement<Row = never>(reader: Reader, sql: string, values: Values = []): Promise<Row[]> {
+  const run = direct.get(reader);
+  if (run !== undefined) return run(sql, values) as Row[];
+  return (await reader.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+}
+
+/** The values of an object's columns as the words of a statement: `a = ?, b = ?`. */
+export function assignments(columns: Readonly<Record<string, unknown>>): string {
+  return Object.keys(columns)
+    .map((name) => `${name} = ?`)
+    .join(", ");
+}
