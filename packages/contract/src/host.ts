@@ -9,10 +9,11 @@
  *                                   with another session_id 409
  *   POST   /messages HostMessage  → NDJSON of HostMessageLine. A known id is not run again: its lines are
  *                                   given from the journal, and go on live while it runs. `?from=N` leaves out
- *                                   the lines before line N
+ *                                   the lines before line N. 409 `conflict` where `history_after` is not known
  *   GET    /messages/{id}         → the same lines; 404 when the host never started it
  *   POST   /messages/{id}/cancel  → 202; 404 when it is not known
  *   DELETE /messages/{id}         → 204; the end is recorded by the control plane, the journal may forget it
+ *   POST   /messages/forget HostForget → 204; the same for many: what still runs or is not known is passed over
  *   POST   /exec     HostExec     → NDJSON of HostExecLine; closing the connection kills all that it started
  *   GET    /files?path=&reach=    → the file's bytes, with Range, If-Range, If-None-Match; HEAD without them;
  *                                   `&list=true&limit=&after=` HostFileList, `&stat=true` FileEntry. `path` is absolute;
@@ -57,6 +58,14 @@ export const HostClaim = z.object({
 });
 export type HostClaim = z.infer<typeof HostClaim>;
 
+export const HistoryEntry = z.object({
+  role: z.string(),
+  content: z.string(),
+  /** Names the entry between control plane and host; agents don't get it. */
+  seq: z.number().int().optional(),
+});
+export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
 /** The handler's second argument. */
 export const AgentContext = z.object({
   session_id: z.string(),
@@ -65,18 +74,33 @@ export const AgentContext = z.object({
   timestamp: z.string(),
   created_by: z.string(),
   agent: z.string(),
-  history: z.array(z.object({ role: z.string(), content: z.string() })),
+  history: z.array(HistoryEntry),
   metadata: Metadata,
 });
 export type AgentContext = z.infer<typeof AgentContext>;
+
+/** Ids in one call. */
+export const HOST_FORGET_MAX = 1000;
+const ForgetIds = z.array(z.string()).max(HOST_FORGET_MAX);
 
 export const HostMessage = z.object({
   message_id: z.string(),
   agent: z.string(),
   content: z.string(),
   context: AgentContext,
+  /**
+   * Where it is set, `context.history` holds only what came after the entry with this `seq`, and the host puts it behind
+   * what it keeps of the messages before: whole entries, the newest that fit into HISTORY_MAX_MESSAGES and
+   * HISTORY_MAX_BYTES. A host whose history does not end with that entry refuses; then the history is sent whole.
+   */
+  history_after: z.number().int().optional(),
+  /** Messages whose ends the control plane has recorded: the journal may forget them. */
+  forget: ForgetIds.optional(),
 });
 export type HostMessage = z.infer<typeof HostMessage>;
+
+export const HostForget = z.object({ ids: ForgetIds });
+export type HostForget = z.infer<typeof HostForget>;
 
 const Tokens = z.object({ input: z.number(), output: z.number() }).partial();
 
@@ -93,7 +117,7 @@ export const HostMessageLine = z.discriminatedUnion("type", [
     /** Relative to the session's folder: the whole reply where it was cut. */
     reply_file: z.string().nullable(),
     duration_ms: z.number(),
-    /** Relative to the session's folder: `logs/{agent}_…_stdout.log`, and the stderr one. */
+    /** Relative to the session's folder: `logs/{agent}_…_stdout.log`, and the stderr one. Null where nothing was printed. */
     log_file: z.string().nullable(),
     error_log_file: z.string().nullable(),
     tokens: Tokens.optional(),

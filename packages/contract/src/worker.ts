@@ -21,11 +21,22 @@ export interface WorkerInitialize {
   readonly marker: string;
 }
 
+/** The result of `initialize`. */
+export interface WorkerReady {
+  /** It understands `history_keeps`. */
+  readonly keeps_history?: boolean;
+}
+
 export interface WorkerMessage {
   readonly message_id: string;
   readonly content: string;
-  /** AgentContext of host.ts. */
+  /** AgentContext of host.ts; the entries of its history have no `seq`. */
   readonly context: Readonly<Record<string, unknown>>;
+  /**
+   * So many entries at the end of the history of the message before are the beginning of this one's, and `context.history`
+   * holds those after them. Handlers get the whole. Left out, `context.history` is whole.
+   */
+  readonly history_keeps?: number;
 }
 
 /** A streamed piece of the reply; shown at once. */

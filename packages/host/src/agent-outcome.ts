@@ -1,4 +1,5 @@
 import { FAILURES, type FailureCode } from "@raworc/contract";
+import type { AgentContextText } from "./agent-context.ts";
 import { ERROR_TEXT_MAX } from "./limits.ts";
 
 /** How an agent's work on a message ended. */
@@ -16,7 +17,7 @@ export interface Tokens {
 export interface AgentTask {
   readonly messageId: string;
   readonly content: string;
-  readonly context: Readonly<Record<string, unknown>>;
+  readonly context: AgentContextText;
   /** A streamed piece. Throws when it can't be kept; then the agent is ended. */
   readonly onDelta: (text: string) => void;
   /** A piece of a reply that is not streamed. Throws likewise. */

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWith } from "../../../test/support/requirements.ts";
-import { TestComputer } from "./test-computer.ts";
+import { type MessageOptions, TestComputer } from "./test-computer.ts";
 
 const PYTHON = `
 import asyncio, ctypes, json, os, sys, threading, time
@@ -10,6 +10,12 @@ def process_message(message, context):
     print("said", message)
     if message == "context":
         return context
+    if message == "change history":
+        given = json.loads(json.dumps(context))
+        for entry in context["history"]:
+            entry["content"] = "changed"
+        context["history"].clear()
+        return given
     if message == "nothing":
         return None
     if message == "children":
@@ -67,6 +73,12 @@ import { execSync } from "node:child_process";
 export async function processMessage(message: string, context: { agent: string; history: unknown[] }): Promise<unknown> {
   console.log("said %s", message);
   if (message === "context") return context;
+  if (message === "change history") {
+    const given = structuredClone(context);
+    for (const entry of context.history) (entry as { content: string }).content = "changed";
+    context.history.length = 0;
+    return given;
+  }
   if (message === "nothing") return undefined;
   if (message === "children") { execSync("echo from a child; echo its error >&2", { stdio: "inherit" }); return "printed"; }
   if (message === "throw") throw new RangeError("it broke");
@@ -115,6 +127,31 @@ describeWith(["sandbox", "python"], "agents in a computer", () => {
     const context = JSON.parse((await computer.send(agent, "context", { history })).end.content);
     expect(context).toMatchObject({ agent, history, space: "default", metadata: {} });
     expect((await computer.send(agent, "nothing")).end).toMatchObject({ status: "done", content: "" });
+  });
+
+  test.each(["python", "node"])("%s: gets the whole history, however little of it a message brings", async (agent) => {
+    const entry = (seq: number) => ({ role: seq % 2 === 0 ? "agent" : "user", content: `text ${seq}`, seq });
+    const seen = async (options: MessageOptions) => {
+      const { history } = JSON.parse((await computer.send(agent, "change history", options)).end.content);
+      return history.map(({ role, content, ...more }: { role: string; content: string }) => {
+        expect([role === "user", more]).toEqual([/[13579]$/.test(content), {}]);
+        return Number(content.slice(5));
+      });
+    };
+    expect(await seen({ history: [] })).toEqual([]);
+    expect(await seen({ history: [entry(1), entry(2)] })).toEqual([1, 2]);
+    expect(await seen({ history: [entry(3), entry(4)], after: 2 })).toEqual([1, 2, 3, 4]);
+    expect(await seen({ after: 4 })).toEqual([1, 2, 3, 4]);
+    // Another agent's worker had none of it until now.
+    const other = await computer.send("python-async", "context", { history: [entry(5)], after: 4 });
+    expect(other.end.status).toBe("done");
+    expect(await seen({ history: [entry(7)], after: 5 })).toEqual([1, 2, 3, 4, 5, 7]);
+    await expect(seen({ history: [entry(9)], after: 8 })).rejects.toThrow("409");
+    expect((await computer.send(agent, "exit", { history: [entry(8)], after: 7 })).end.status).toBe("failed");
+    expect(await seen({ history: [entry(9)], after: 8 })).toEqual([1, 2, 3, 4, 5, 7, 8, 9]);
+    const many = Array.from({ length: 100 }, (_, index) => entry(11 + index));
+    expect(await seen({ history: many, after: 9 })).toEqual(many.map(({ seq }) => seq));
+    expect(await seen({ history: [entry(200)] })).toEqual([200]);
   });
 
   test.each(["python", "node"])("%s: prints go to the log, those of children too", async (agent) => {

@@ -24,7 +24,7 @@ export interface BinaryAgentOptions {
 export async function runBinary(options: BinaryAgentOptions, task: AgentTask): Promise<AgentOutcome> {
   const { processes, agent, log } = options;
   const long = Buffer.byteLength(task.content) > ARGUMENT_MAX_BYTES || task.content.includes("\0");
-  const context = giveContext(task.context);
+  const context = giveContext(task.context.json());
   let timer: NodeJS.Timeout | undefined;
   try {
     const { child, input, output, killTree } = await processes.start({
@@ -116,8 +116,7 @@ interface GivenContext {
 }
 
 /** As AGENT_CONTEXT, or as a file where it is too long for the environment. Throws DiskFullError. */
-function giveContext(context: Readonly<Record<string, unknown>>): GivenContext {
-  const text = JSON.stringify(context);
+function giveContext(text: string): GivenContext {
   if (Buffer.byteLength(text) <= ARGUMENT_MAX_BYTES) {
     return { environment: { AGENT_CONTEXT: text }, remove: () => undefined };
   }

@@ -18,7 +18,7 @@ import { sendLines } from "./message-lines.ts";
 import { Messages } from "./messages.ts";
 import { OutputPipes } from "./output-pipes.ts";
 import { Ports } from "./ports.ts";
-import { RequestError, readClaim, readExec, readMessage } from "./requests.ts";
+import { RequestError, readClaim, readExec, readForget, readMessage } from "./requests.ts";
 import { type Call, type Handler, HostServer, readBody, sendEmpty, sendJson, type UpgradeHandler } from "./server.ts";
 import { Terminals } from "./terminals.ts";
 import { sendUsage } from "./usage.ts";
@@ -53,6 +53,7 @@ export class Host {
       "GET /watch": ({ response }) => response.writeHead(200).flushHeaders(),
       "POST /claim": (call) => this.#claim(call),
       "POST /messages": (call) => this.#message(call),
+      "POST /messages/forget": (call) => this.#forgetMany(call),
       "GET /messages/{}": (call) => sendLines(this.#entry(call.id), readFrom(call.url), call.response),
       "POST /messages/{}/cancel": (call) => this.#cancel(call),
       "DELETE /messages/{}": (call) => this.#forget(call),
@@ -148,6 +149,11 @@ export class Host {
 
   #forget({ id, response }: Call): void {
     if (!this.#messages.forget(this.#entry(id))) throw new RequestError(409, "wrong_state", `Message ${id} still runs`);
+    sendEmpty(response, 204);
+  }
+
+  async #forgetMany({ request, response }: Call): Promise<void> {
+    this.#messages.forgetEnded(readForget(await readBody(request)));
     sendEmpty(response, 204);
   }
 

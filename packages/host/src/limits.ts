@@ -29,3 +29,8 @@ export const VIEWER_PATIENCE_MS = 1000;
 export const LOG_LINE_CUT_BYTES = 16 * 1024;
 /** Of the host's own log below `/session/logs`; then it begins anew. */
 export const HOST_LOG_MAX_BYTES = 1024 * 1024;
+/** Of the history that is kept and handed to agents; these two are HISTORY_MAX_MESSAGES and HISTORY_MAX_BYTES of the contract. */
+export const HISTORY_KEPT_MESSAGES = 100;
+export const HISTORY_KEPT_BYTES = 256 * 1024;
+/** Ids in one call; HOST_FORGET_MAX of the contract. */
+export const FORGOTTEN_MAX = 1000;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { HostMessageLine } from "@raworc/contract";
+import { HOST_FORGET_MAX, type HostMessageLine } from "@raworc/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeWith } from "../../../test/support/requirements.ts";
 import { collect, TestComputer } from "./test-computer.ts";
@@ -107,6 +107,31 @@ describeWith(["sandbox", "python"], "messages in a computer", () => {
     expect((await computer.claim({ environment: { SECRET: "canary" } })).status).toBe(204);
     expect((await computer.send("agent", "environment")).text).toMatch(/^one canary \d+two$/);
     expect((await computer.claim({ session_id: "another" })).status).toBe(409);
+  });
+
+  test("messages are forgotten in bulk, with the next message or alone, but what runs", async () => {
+    const lines = await started("wait", "running");
+    for (const id of ["m1", "m2", "m3"]) await computer.send("nobody", "hello", { id });
+    const known = async () => {
+      const ids = ["m1", "m2", "m3", "m4", "running"];
+      const found = await Promise.all(
+        ids.map(async (id) => {
+          const answer = await computer.open("GET", `/messages/${id}`);
+          answer.destroy();
+          return answer.statusCode === 200;
+        }),
+      );
+      return ids.filter((_, index) => found[index]);
+    };
+    await computer.send("nobody", "hello", { id: "m4", forget: ["m1", "running", "unknown"] });
+    expect(await known()).toEqual(["m2", "m3", "m4", "running"]);
+    const body = { ids: ["m2", "m3", "m3"] };
+    expect((await computer.call("POST", "/messages/forget", body)).status).toBe(204);
+    expect(await known()).toEqual(["m4", "running"]);
+    const many = { ids: Array.from({ length: HOST_FORGET_MAX + 1 }, () => "m") };
+    expect((await computer.call("POST", "/messages/forget", many)).status).toBe(422);
+    await computer.call("POST", "/messages/running/cancel");
+    expect((await collect(lines)).end.status).toBe("cancelled");
   });
 
   test("bad calls are refused with what is wrong", async () => {

@@ -1,13 +1,20 @@
 import type { HostMessage } from "@raworc/contract";
+import { AgentContextText } from "./agent-context.ts";
 import { type AgentOutcome, failed } from "./agent-outcome.ts";
 import type { Agents } from "./agents.ts";
 import { isDiskFull } from "./disk-full.ts";
+import { History } from "./history.ts";
 import { logLine } from "./host-log.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 import { LogFolder } from "./log-folder.ts";
 import type { MessageLog } from "./message-log.ts";
 import { MessageRun } from "./message-run.ts";
+
+/** What an agent gets of a message. */
+interface Delivery extends Pick<HostMessage, "message_id" | "agent" | "content" | "forget"> {
+  readonly context: AgentContextText;
+}
 
 /** Runs each message once, and knows what became of it. */
 export class Messages {
@@ -17,6 +24,7 @@ export class Messages {
   /** The last message of each agent: one at a time. */
   readonly #queues = new Map<string, Promise<void>>();
 
+  readonly #history = new History();
   readonly #logFolder = new LogFolder();
   #closing = false;
 
@@ -38,15 +46,20 @@ export class Messages {
     return this.#journal.entry(id);
   }
 
-  /** Starts a message that is not known; gives the answer of one that is. */
+  /**
+   * Starts a message that is not known; gives the answer of one that is. Throws RequestError when the message counts on a
+   * history that is not kept here.
+   */
   deliver(message: HostMessage): JournalEntry {
     const id = message.message_id;
     const known = this.#journal.entry(id);
     if (known !== undefined) return known;
+    const { context, history_after: after } = message;
+    const given = new AgentContextText(context, this.#history.take(context.history, after));
     const entry = this.#journal.create(id);
     const cancel = new AbortController();
     const before = this.#queues.get(message.agent) ?? Promise.resolve();
-    const done = this.#run(entry, message, before, cancel.signal).finally(() => {
+    const done = this.#run(entry, { ...message, context: given }, before, cancel.signal).finally(() => {
       this.#running.delete(id);
       if (this.#queues.get(message.agent) === done) this.#queues.delete(message.agent);
     });
@@ -67,6 +80,14 @@ export class Messages {
     return true;
   }
 
+  /** What still runs or is not known is passed over. */
+  forgetEnded(ids: readonly string[]): void {
+    for (const id of ids) {
+      const entry = this.#journal.entry(id);
+      if (entry?.ended) this.#journal.forget(entry);
+    }
+  }
+
   /** From now on nothing is handed to an agent. */
   stop(): void {
     this.#closing = true;
@@ -78,7 +99,7 @@ export class Messages {
   }
 
   /** Never throws. */
-  async #run(entry: JournalEntry, message: HostMessage, before: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #run(entry: JournalEntry, message: Delivery, before: Promise<void>, signal: AbortSignal): Promise<void> {
     const run = new MessageRun(entry, new Date());
     try {
       run.start();
@@ -98,13 +119,13 @@ export class Messages {
     }
   }
 
-  async #work(run: MessageRun, log: MessageLog, message: HostMessage, signal: AbortSignal): Promise<AgentOutcome> {
+  async #work(run: MessageRun, log: MessageLog, message: Delivery, signal: AbortSignal): Promise<AgentOutcome> {
     if (signal.aborted || this.#closing) {
       log.close();
       if (signal.aborted) return { status: "cancelled" };
       return failed("agent_died", "The session computer stopped before the agent got the message.");
     }
-    const outcome = await this.#agents.handle(message.agent, log, {
+    const handled = this.#agents.handle(message.agent, log, {
       messageId: message.message_id,
       content: message.content,
       context: message.context,
@@ -113,6 +134,9 @@ export class Messages {
       onPause: () => run.flush(),
       signal,
     });
+    // The agent works already, so nobody waits for this.
+    if (message.forget !== undefined) this.forgetEnded(message.forget);
+    const outcome = await handled;
     if (log.diskFull) return failed("disk_full", "The session's disk is full: the agent's log could not be written.");
     return outcome;
   }

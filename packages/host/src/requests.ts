@@ -1,4 +1,5 @@
-import type { AgentContext, HostAgent, HostClaim, HostExec, HostMessage } from "@raworc/contract";
+import type { AgentContext, HistoryEntry, HostAgent, HostClaim, HostExec, HostMessage } from "@raworc/contract";
+import { FORGOTTEN_MAX } from "./limits.ts";
 
 /** A call that can't be taken; answered with its status, code and text. */
 export class RequestError extends Error {
@@ -59,12 +60,43 @@ function readAgent(value: unknown): HostAgent {
 
 export function readMessage(body: unknown): HostMessage {
   const message = fields(body, "the body");
+  const after = message["history_after"];
   return {
     message_id: text(message, "message_id"),
     agent: text(message, "agent"),
     content: text(message, "content"),
-    context: fields(message["context"], "context") as AgentContext,
+    context: readContext(message["context"]),
+    ...(after === undefined ? {} : { history_after: whole(after, "history_after") }),
+    ...(message["forget"] === undefined ? {} : { forget: readIds(message["forget"], "forget") }),
   };
+}
+
+function readContext(value: unknown): AgentContext {
+  const context = fields(value, "context");
+  return { ...context, history: list(context["history"], "history").map(readHistoryEntry) } as AgentContext;
+}
+
+function readHistoryEntry(value: unknown): HistoryEntry {
+  const entry = fields(value, "an entry of the history");
+  const seq = entry["seq"];
+  return {
+    role: text(entry, "role"),
+    content: text(entry, "content"),
+    ...(seq === undefined ? {} : { seq: whole(seq, "seq") }),
+  };
+}
+
+export function readForget(body: unknown): readonly string[] {
+  return readIds(fields(body, "the body")["ids"], "ids");
+}
+
+function readIds(value: unknown, name: string): string[] {
+  const ids = list(value, name);
+  if (ids.length > FORGOTTEN_MAX) throw wrong(name, `a list of at most ${FORGOTTEN_MAX} ids`);
+  return ids.map((id) => {
+    if (typeof id === "string") return id;
+    throw wrong(name, "a list of texts");
+  });
 }
 
 export function readExec(body: unknown): HostExec {
@@ -101,6 +133,11 @@ function text(from: Fields, name: string): string {
 function plain(value: unknown, name: string): string {
   if (typeof value === "string" && !value.includes("\0")) return value;
   throw wrong(name, "a text without NUL");
+}
+
+function whole(value: unknown, name: string): number {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+  throw wrong(name, "a whole number");
 }
 
 function positive(from: Fields, name: string): number {

@@ -64,19 +64,20 @@ export class RpcPeer {
     options.output.on("error", () => undefined);
   }
 
-  request(method: string, params: unknown): Promise<unknown> {
+  /** `params` is JSON. */
+  request(method: string, params: string): Promise<unknown> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject });
-      this.#options.output.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
+      this.#options.output.write(`{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}\n`);
     });
   }
 
-  notify(method: string, params: unknown): void {
+  notify(method: string, params: string): void {
     if (this.#closed === undefined)
-      this.#options.output.write(`${JSON.stringify({ jsonrpc: "2.0", method, params })}\n`);
+      this.#options.output.write(`{"jsonrpc":"2.0","method":"${method}","params":${params}}\n`);
   }
 
   /** Fails all open calls. Idempotent. */
@@ -104,6 +105,6 @@ export class RpcPeer {
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -25,7 +25,7 @@ export type Handler = (call: Call) => Promise<void> | void;
 
 const SOCKET = `${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`;
 
-/** Routes are `METHOD /path`, with `{}` for one id; upgrades are the noun of `/noun/{}`. */
+/** Routes are `METHOD /path`, with `{}` for one id where no other has the very path; upgrades are the noun of `/noun/{}`. */
 export class HostServer {
   readonly #routes: Readonly<Record<string, Handler>>;
   readonly #upgrades: Readonly<Record<string, UpgradeHandler>>;
@@ -89,7 +89,7 @@ export class HostServer {
     const url = new URL(request.url ?? "/", "http://host");
     const [, noun = "", id, ...rest] = url.pathname.split("/");
     const path = [noun, ...(id === undefined ? [] : ["{}"]), ...rest].join("/");
-    const handler = this.#routes[`${request.method} /${path}`];
+    const handler = this.#routes[`${request.method} ${url.pathname}`] ?? this.#routes[`${request.method} /${path}`];
     if (handler === undefined)
       throw new RequestError(404, "not_found", `No such call: ${request.method} ${url.pathname}`);
     await handler({ request, response, url, id: decodeURIComponent(id ?? "") });

@@ -30,6 +30,13 @@ export interface MessageEnd {
   readonly end: Extract<HostMessageLine, { type: "end" }>;
 }
 
+export interface MessageOptions {
+  readonly id?: string;
+  readonly history?: unknown[];
+  readonly after?: number;
+  readonly forget?: readonly string[];
+}
+
 export interface TestComputerOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Read-only folders of the machine, by their places inside. */
@@ -245,7 +252,7 @@ export class TestComputer {
     }
   }
 
-  message(agent: string, content: string, options: { id?: string; history?: unknown[] } = {}) {
+  message(agent: string, content: string, options: MessageOptions = {}) {
     this.#messages += 1;
     const id = options.id ?? `message-${this.#messages}`;
     const context = {
@@ -258,10 +265,11 @@ export class TestComputer {
       history: options.history ?? [],
       metadata: {},
     };
-    return { message_id: id, agent, content, context };
+    const more = { history_after: options.after, forget: options.forget };
+    return { message_id: id, agent, content, context, ...more };
   }
 
-  async send(agent: string, content: string, options: { id?: string; history?: unknown[]; from?: number } = {}) {
+  async send(agent: string, content: string, options: MessageOptions & { from?: number } = {}) {
     const path = `/messages?from=${options.from ?? 0}`;
     return collect(this.lines<HostMessageLine>("POST", path, this.message(agent, content, options)));
   }

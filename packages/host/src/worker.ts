@@ -7,7 +7,8 @@ import { GRACE_MS } from "./limits.ts";
 import { MarkedOutput } from "./marked-output.ts";
 import type { MessageLog } from "./message-log.ts";
 import { ReplyTooLongError } from "./reply.ts";
-import { RpcClosedError, RpcError, RpcPeer } from "./rpc-peer.ts";
+import { isRecord, RpcClosedError, RpcError, RpcPeer } from "./rpc-peer.ts";
+import { SentHistory } from "./sent-history.ts";
 import { settle } from "./settle.ts";
 import { workerCommand } from "./worker-command.ts";
 
@@ -31,8 +32,10 @@ export class Worker {
   readonly #agent: HostAgent;
   readonly #peer: RpcPeer;
   readonly #outputs: readonly MarkedOutput[];
-  readonly #ready: Promise<unknown>;
+  readonly #ready: Promise<void>;
   readonly #exit: Promise<Exit>;
+  readonly #sent = new SentHistory();
+  #keepsHistory = false;
   #log: MessageLog;
   #task: AgentTask | undefined;
   /** What a piece could not be kept for; ends the message that it belongs to. */
@@ -81,7 +84,9 @@ export class Worker {
       session_id: sessionId,
       marker,
     };
-    this.#ready = this.#peer.request("initialize", initialize);
+    this.#ready = this.#peer.request("initialize", JSON.stringify(initialize)).then((ready) => {
+      this.#keepsHistory = isRecord(ready) && ready["keeps_history"] === true;
+    });
     this.#ready.catch(() => undefined);
     logLine("info", "worker started", { agent: name, pid: child.pid });
     void this.#exit.then(({ code, signal }) => {
@@ -110,7 +115,7 @@ export class Worker {
       this.#onRefusal = () => resolve("refused");
     });
     const limits = new TaskLimits(this.#agent.manifest.timeout_s, task.signal, () =>
-      this.#peer.notify("cancel", { message_id: task.messageId }),
+      this.#peer.notify("cancel", JSON.stringify({ message_id: task.messageId })),
     );
     try {
       this.#task = task;
@@ -164,7 +169,9 @@ export class Worker {
       this.#ended = true;
       throw error;
     }
-    return this.#peer.request("message", { message_id: messageId, content, context });
+    const keeps = this.#keepsHistory ? this.#sent.next(context.history) : undefined;
+    const head = { message_id: messageId, content, ...(keeps === undefined ? {} : { history_keeps: keeps }) };
+    return this.#peer.request("message", `${JSON.stringify(head).slice(0, -1)},"context":${context.json(keeps)}}`);
   }
 
   #hear(method: string, params: unknown): void {

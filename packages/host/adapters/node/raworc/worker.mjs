@@ -3,11 +3,13 @@ import { Answer } from "./answer.mjs";
 import { Failure } from "./connection.mjs";
 import { findFramework, isAsyncIterable } from "./frameworks.mjs";
 import { load } from "./handler.mjs";
+import { History } from "./history.mjs";
 
 /** Serves the host's requests, one message after the other. */
 export class Worker {
   #connection;
   #target;
+  #history = new History();
   /** The request at hand; undefined when it was answered. */
   #current;
 
@@ -38,7 +40,7 @@ export class Worker {
         );
       }
       this.#target = target;
-      this.#answer(id, () => this.#connection.respond(id, {}));
+      this.#answer(id, () => this.#connection.respond(id, { keeps_history: true }));
     } catch (error) {
       const { code, text } = describe(error, "agent_start_failed");
       const message = error instanceof Failure ? text : `${params.handler} could not be loaded: ${text}`;
@@ -47,6 +49,7 @@ export class Worker {
   }
 
   async #message({ id, params }) {
+    this.#history.complete(params);
     const messageId = params.message_id;
     const cancel = new AbortController();
     const answer = new Answer(this.#connection, messageId);

@@ -12,6 +12,7 @@ import traceback
 from . import frameworks
 from .answer import Answer
 from .handler import accepted_arguments, is_async, load
+from .history import History
 from .protocol import Failure
 
 
@@ -38,6 +39,7 @@ class Worker:
         self._loop = None
         self._target = None
         self._drive = None
+        self._history = History()
         self._arguments = 2
         self._async = False
         # Of the message at hand; cancelled from the reading thread.
@@ -100,7 +102,7 @@ class Worker:
         if self._drive is not None or is_async(self._target):
             self._make_loop()
             self._async = True
-        self._connection.respond(line["id"], {})
+        self._connection.respond(line["id"], {"keeps_history": True})
         return True
 
     def _make_loop(self):
@@ -181,6 +183,7 @@ class Worker:
         return self._target(*(parameters["content"], parameters["context"])[: self._arguments])
 
     def _begin(self, line):
+        self._history.complete(line["params"])
         with self._lock:
             self._message_id = line["params"]["message_id"]
             self._cancelled = self._cancelled_early == self._message_id

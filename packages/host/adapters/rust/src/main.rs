@@ -5,6 +5,7 @@ mod cancellation;
 mod descriptors;
 mod executor;
 mod handler;
+mod history;
 mod outcome;
 mod running;
 mod wire;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{json, Value};
 
 use crate::cancellation::Cancellation;
+use crate::history::History;
 use crate::outcome::{End, Sink};
 use crate::running::{Running, RUNNING};
 use crate::wire::Wire;
@@ -27,6 +29,7 @@ fn main() {
     running::answer_at_exit();
     let wire = Arc::new(Wire::new(output));
     let mut marker = String::new();
+    let mut history = History::default();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -34,16 +37,20 @@ fn main() {
             Ok(length) if length > 0 => {}
             _ => break,
         }
-        let Ok(call) = serde_json::from_slice::<Value>(&line) else {
+        let Ok(mut call) = serde_json::from_slice::<Value>(&line) else {
             continue;
         };
-        let (id, params) = (&call["id"], &call["params"]);
+        let (id, mut params) = (call["id"].take(), call["params"].take());
         match call["method"].as_str() {
             Some("initialize") => {
                 marker = params["marker"].as_str().unwrap_or_default().to_owned();
-                wire.send(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+                let ready = json!({"keeps_history": true});
+                wire.send(&json!({"jsonrpc": "2.0", "id": id, "result": ready}));
             }
-            Some("message") => start(&wire, &marker, id.clone(), params.clone()),
+            Some("message") => {
+                history.complete(&mut params);
+                start(&wire, &marker, id, params);
+            }
             Some("cancel") => running::cancel(params["message_id"].as_str().unwrap_or_default()),
             Some(_) if !id.is_null() => wire.send(&json!({
                 "jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "There is no such method"},
