@@ -3,15 +3,18 @@ import type { Bindings } from "pino";
 
 type Level = "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 
-/** The log of one request, made when it has something to say: most have not, and a child costs more than its line. */
+/**
+ * The log of one request. The child that writes its lines is made with the first of them: most requests have nothing to
+ * say, and a child costs more than its line.
+ */
 export class RequestLog {
   readonly #parent: FastifyBaseLogger;
-  readonly #bindings: Bindings;
+  readonly #requestId: string;
   #child: FastifyBaseLogger | undefined;
 
-  constructor(parent: FastifyBaseLogger, bindings: Bindings) {
+  constructor(parent: FastifyBaseLogger, requestId: string) {
     this.#parent = parent;
-    this.#bindings = bindings;
+    this.#requestId = requestId;
   }
 
   get level(): string {
@@ -45,11 +48,11 @@ export class RequestLog {
   silent(): void {}
 
   child(bindings: Bindings): FastifyBaseLogger {
-    return this.#parent.child({ ...this.#bindings, ...bindings });
+    return this.#parent.child({ request_id: this.#requestId, ...bindings });
   }
 
   #write(level: Level, line: unknown[]): void {
-    this.#child ??= this.#parent.child(this.#bindings);
+    this.#child ??= this.#parent.child({ request_id: this.#requestId });
     const write = this.#child[level] as (...line: unknown[]) => void;
     write.apply(this.#child, line);
   }

@@ -38,13 +38,13 @@ export function observeRequests(
   observer: RequestObserver,
 ): void {
   const { metrics, tracing } = options;
-  const log = plainLog(options.log);
-  const ended = (request: FastifyRequest, reply: FastifyReply): void => {
+  const writeLine = plainLog(options.log);
+  const ended = (request: FastifyRequest, { raw }: FastifyReply, beganAt: number): void => {
     observer.ended();
     const { method } = request;
     const route = request.routeOptions.url ?? null;
-    const { statusCode: status, writableFinished } = reply.raw;
-    const ms = Math.round(reply.elapsedTime * 1000) / 1000;
+    const { statusCode: status, writableFinished } = raw;
+    const ms = Math.round((performance.now() - beganAt) * 1000) / 1000;
     const principal = request.caller?.principal.name ?? null;
     const line = {
       request_id: request.id,
@@ -56,7 +56,7 @@ export function observeRequests(
       principal,
       address: request.ip,
     };
-    log.info(writableFinished ? line : { ...line, aborted: true }, "request");
+    writeLine(writableFinished ? line : { ...line, aborted: true }, "request");
     metrics?.requestEnded(method, route ?? "none", status, ms / 1000);
     request.span?.end({ "http.response.status_code": status, "enduser.id": principal ?? undefined }, status >= 500);
   };
@@ -77,10 +77,11 @@ export function observeRequests(
     });
   };
   fastify.addHook("onRequest", (request, reply, done) => {
+    const beganAt = performance.now();
     observer.began();
     metrics?.requestBegan();
     if (tracing !== undefined) begin(request, tracing);
-    reply.raw.on("close", () => ended(request, reply));
+    reply.raw.on("close", () => ended(request, reply, beganAt));
     done();
   });
 }

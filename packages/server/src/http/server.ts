@@ -2,13 +2,7 @@ import { randomUUIDv7 } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { type ErrorCode, RaworcError } from "@raworc/contract";
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  LogController,
-} from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Authenticator } from "../access/authenticator.ts";
 import type { Authenticate, Caller } from "../access/caller.ts";
@@ -106,13 +100,12 @@ function requestId(request: { readonly headers: IncomingMessage["headers"] }): s
 
 /** The HTTP server without its routes. It listens on nothing yet. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const log: FastifyBaseLogger = options.log;
+  const { log, trustedProxies = [] } = options;
   const registered: RegisteredRoute[] = [];
   const fastify: FastifyInstance = Fastify({
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
+    // Requests get a log of their own below: Fastify's way makes one, and listens, for each of them.
+    logger: false,
     genReqId: requestId,
-    childLoggerFactory: (parent, bindings) => new RequestLog(parent, bindings),
     bodyLimit: BODY_MAX,
     // Uploads last as long as they last: other bodies have a time of their own.
     requestTimeout: 0,
@@ -120,7 +113,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     return503OnClosing: false,
     forceCloseConnections: "idle",
-    trustProxy: options.trustedProxies === undefined ? false : [...options.trustedProxies],
+    // An empty list trusts nobody too, but reads forwarded addresses for that.
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PART_MAX },
     frameworkErrors: (error, request, reply) => {
       prepareAnswer(request, reply);
@@ -138,6 +132,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const drain = new Drain(fastify);
   observeRequests(fastify, options, drain);
   fastify.addHook("onRequest", (request, reply, done) => {
+    request.log = new RequestLog(log, request.id);
+    reply.log = request.log;
     prepareAnswer(request, reply);
     done(drain.refusal);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createLog, silentLog } from "./log.ts";
+import { createLog, plainLog, silentLog } from "./log.ts";
 
 function recorder() {
   const lines: string[] = [];
@@ -42,4 +42,21 @@ test("errors keep their stack and their cause", () => {
 
 test("the silent log writes nothing", () => {
   expect(silentLog().isLevelEnabled("fatal")).toBe(false);
+});
+
+test("a plain line looks as all others do, whatever its texts are", () => {
+  const { lines, log } = recorder();
+  const fields = { path: '/a"\\\n\u2028\ud800', ms: 1.5, principal: null };
+  plainLog(log)(fields, "request");
+  log.info(fields, "request");
+  const [plain, usual] = lines.map((line) => ({ ...JSON.parse(line), time: "" }));
+  expect(plain).toEqual(usual);
+  expect(lines[0]).toMatch(/^\{[^\n]*\}\n$/);
+  expect(Object.keys(JSON.parse(lines[0] ?? ""))).toEqual(Object.keys(JSON.parse(lines[1] ?? "")));
+});
+
+test("a plain line is not written where the level leaves it out", () => {
+  const lines: string[] = [];
+  plainLog(createLog("warn", { write: (line) => void lines.push(line) }))({ ms: 1 }, "request");
+  expect(lines).toEqual([]);
 });
