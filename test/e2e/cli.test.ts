@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { stripVTControlCharacters } from "node:util";
 import { type IPty, spawn as spawnTerminal } from "@lydell/node-pty";
 import { createClient } from "@raworc/client";
@@ -372,6 +373,24 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     expect((await raworc(["auth"])).out).toMatch(/User +admin\nRoles +admin/);
   });
 
+  test("the key is rotated and the audit verified beside the server that runs", async () => {
+    expect(await raworc(["audit", "verify"])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^\d+ audit events, all/),
+    });
+    const rotated = await raworc(["admin", "rotate-key"]);
+    expect(rotated).toMatchObject({ code: 0, err: "", out: expect.stringContaining("sealed with the new key") });
+    expect((await raworc(["create", "secret", "AFTERWARDS", "--value", "-"], { input: "v" })).code).toBe(0);
+    expect((await raworc(["get", "secrets", "--show-values"])).out).toMatch(/AFTERWARDS +v/);
+    const doctor = await raworc(["doctor"]);
+    expect(doctor, doctor.out).toMatchObject({ code: 0 });
+    expect(doctor.out).toMatch(/✓ Database .*raworc\.db can be read\n✓ Keys +the encryption key [0-9a-f]{16} is here/);
+    const elsewhere = { RAWORC_HOME: join(folder, "elsewhere") };
+    const nothing = await raworc(["audit", "verify"], { environment: elsewhere });
+    expect(nothing).toMatchObject({ code: 1, out: expect.stringContaining("raworc start") });
+    expect(existsSync(join(folder, "elsewhere", "data"))).toBe(false);
+  });
+
   test("a server that was killed is not running; restart brings it back at its address, with its sessions", async () => {
     const created = await raworc(["create", "session", "--wait", "ready", "-o", "json"]);
     const { id } = JSON.parse(created.out) as Session;
@@ -393,6 +412,21 @@ describeWith(["sandbox"], "the command line with a real server", () => {
     });
     expect(await raworc(["stop"])).toMatchObject({ code: 0, out: "Raworc is not running.\n" });
     expect(await raworc(["logs", "server", "-n", "5"])).toMatchObject({ code: 0, err: "" });
+  });
+
+  test("what was done to the database, and a key that was lost, are found without a server too", async () => {
+    const database = new DatabaseSync(join(home, "data", "raworc.db"));
+    database.exec("delete from audit_events where seq = 4");
+    database.close();
+    const verified = await raworc(["audit", "verify"]);
+    expect(verified).toMatchObject({ code: 1, out: expect.stringContaining("event 5: events 4 to 4 are missing") });
+    const key = join(home, "data", "keys", "encryption.key");
+    await rename(key, `${key}.away`);
+    const doctor = await raworc(["doctor"], { environment: { RAWORC_PORT: "0" } });
+    expect(doctor.code).toBe(1);
+    expect(doctor.out).toMatch(/✗ Keys +secrets are sealed with the key [0-9a-f]{16}, and there is none here/);
+    expect(existsSync(key)).toBe(false);
+    await rename(`${key}.away`, key);
   });
 });
 

@@ -79,3 +79,41 @@ test("a changed event is found and named", async () => {
   expect(found.code).toBe(1);
   expect(found.output).toContain("event 3: the event was changed");
 });
+
+test("a removed event, one put in another's place and a cut end are found and named", async () => {
+  await secret("A");
+  await secret("B");
+  const { plainStore } = plane;
+  const rows = await plainStore.read.selectFrom("audit_events").selectAll().orderBy("seq").execute();
+  const restore = () =>
+    plainStore.write(async (transaction) => {
+      await transaction.deleteFrom("audit_events").execute();
+      await transaction.insertInto("audit_events").values(rows).execute();
+    });
+  const remove = (seq: number) =>
+    plainStore.write((transaction) => transaction.deleteFrom("audit_events").where("seq", "=", seq).execute());
+  await remove(2);
+  expect(await run("audit-verify")).toMatchObject({
+    code: 1,
+    output: expect.stringContaining("events 2 to 2 are missing"),
+  });
+  await restore();
+  await plainStore.write(async (transaction) => {
+    for (const [from, to] of [
+      [2, 1000],
+      [3, 2],
+      [1000, 3],
+    ] as const) {
+      await transaction.updateTable("audit_events").set({ seq: to }).where("seq", "=", from).execute();
+    }
+  });
+  const moved = await run("audit-verify");
+  expect(moved.code).toBe(1);
+  for (const seq of [2, 3]) expect(moved.output).toContain(`event ${seq}: the event was changed`);
+  await restore();
+  await remove(rows.length);
+  expect(await run("audit-verify")).toMatchObject({
+    code: 1,
+    output: expect.stringContaining(`events after ${rows.length - 1} are missing`),
+  });
+});

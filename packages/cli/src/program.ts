@@ -1,4 +1,6 @@
 import { type Command, CommanderError, createCommand, exitCodeOf, withExamples } from "./command.ts";
+import { adminCommand } from "./commands/administration/admin.ts";
+import { auditCommand } from "./commands/administration/audit.ts";
 import { apiCommand } from "./commands/api/api.ts";
 import { authCommand } from "./commands/auth/status.ts";
 import { buildCommand } from "./commands/build/build.ts";
@@ -45,6 +47,8 @@ export function createProgram(context: Context): Command {
         statusCommand(context),
         doctorCommand(context),
         logsCommand(context),
+        auditCommand(context),
+        adminCommand(context),
         resetCommand(context),
       ],
     ],

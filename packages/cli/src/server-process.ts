@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Config } from "./config.ts";
@@ -59,6 +60,21 @@ export async function runServerCommand(config: Config, command: string, override
   });
   const [code] = (await once(child, "exit")) as [number | null];
   return code ?? 1;
+}
+
+/** Runs a command of the server's program and gives what it says. */
+export async function askServerCommand(
+  config: Config,
+  command: string,
+  overrides: Overrides,
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const child = spawn(process.execPath, [serverProgram(), command], {
+    env: environmentOf(config, overrides),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const closed = once(child, "close") as Promise<[number | null]>;
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  return { code: code ?? 1, out, err };
 }
 
 export interface StartOptions {

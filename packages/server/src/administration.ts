@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { anchorPath } from "./access/identity.ts";
 import { AuditAnchor } from "./audit/audit-anchor.ts";
@@ -22,8 +23,17 @@ export interface Report {
   readonly lines: readonly string[];
 }
 
+/** What is said where there is no installation yet: nothing is made by looking at it. */
+function missing({ database }: Config): Report | undefined {
+  if (database.kind !== "sqlite" || existsSync(database.path)) return undefined;
+  const lines = [`There is no database at ${database.path}; the first start makes it: raworc start`];
+  return { isGood: false, lines };
+}
+
 /** Looks at the whole chain of audit events. The server may run. Throws KeyError. */
 export async function reportAudit(config: Config): Promise<Report> {
+  const nothing = missing(config);
+  if (nothing !== undefined) return nothing;
   const store = await openStore(config.database);
   try {
     const keyring = await openKeyring(store, await loadKeys(config), config.dataDirectory);
@@ -42,6 +52,8 @@ export async function reportAudit(config: Config): Promise<Report> {
 
 /** Seals all secrets with a new key. Servers may run. Throws ConfigError or KeyError. */
 export async function rotateEncryptionKey(config: Config, log: Logger): Promise<Report> {
+  const nothing = missing(config);
+  if (nothing !== undefined) return nothing;
   const keys = await loadKeys(config);
   const to = await newKey(config, keys);
   const store = await openStore(config.database);

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { type Report, reportAudit, rotateEncryptionKey } from "./administration.ts";
 import { type App, openRuntime, startApp } from "./app.ts";
 import { type Config, ConfigError, loadConfig, processEnvironment } from "./config.ts";
+import { checkInstallation } from "./installation-check.ts";
 import { DriverError } from "./runtime/driver.ts";
 import { KeyError } from "./security/keys.ts";
 import { openStore } from "./store/store.ts";
@@ -10,7 +11,8 @@ import { createLog, type Logger } from "./telemetry/log.ts";
 /**
  * The server's process. `serve` (also without a word) runs the control plane until SIGTERM or SIGINT; `cleanup` removes all
  * computers and keeps records and volumes; `reset` removes everything of this installation; `audit-verify` and `rotate-key`
- * print what they have found and done, and end with 1 when it isn't good.
+ * print what they have found and done, and end with 1 when it isn't good; `check` prints as JSON what it finds of database
+ * and keys, and changes nothing.
  * Started with an IPC channel, it tells `{url, runtime, reason}` when it is ready, or `{error}`.
  */
 async function main(command: string): Promise<void> {
@@ -27,8 +29,13 @@ async function main(command: string): Promise<void> {
       return print(await reportAudit(config));
     case "rotate-key":
       return print(await rotateEncryptionKey(config, createLog("silent")));
+    case "check":
+      process.stdout.write(`${JSON.stringify(await checkInstallation(config))}\n`);
+      return;
     default:
-      throw new ConfigError([`There is no command ${command}; use serve, cleanup, reset, audit-verify or rotate-key.`]);
+      throw new ConfigError([
+        `There is no command ${command}; use serve, cleanup, reset, audit-verify, rotate-key or check.`,
+      ]);
   }
 }
 

@@ -18,10 +18,7 @@ const placeOf = (keyId: string) => ({ spaceId: "", keyName: `encryption key ${ke
  * sealed with. Throws KeyError when what is sealed can't be opened with the key that was given.
  */
 export async function openKeyring(store: Store, keys: Keys, dataDirectory: string): Promise<Keyring> {
-  const keyring: Keyring = new Keyring(
-    [keys.encryption],
-    async (id) => (await findKeyFile(dataDirectory, id)) ?? findWrapped(store.read, keyring, id),
-  );
+  const keyring = keyringOf(store.read, keys.encryption, dataDirectory);
   const current = await store.write(async (transaction) => {
     const id = await lockEncryptionKeyId(transaction);
     if (id === "") await writeEncryptionKeyId(transaction, keys.encryption.id);
@@ -30,6 +27,15 @@ export async function openKeyring(store: Store, keys: Keys, dataDirectory: strin
     return id === "" ? keys.encryption.id : id;
   });
   await keyring.need(current);
+  return keyring;
+}
+
+/** A key with all others that are reached from it. */
+export function keyringOf(reader: Reader, key: EncryptionKey, dataDirectory: string): Keyring {
+  const keyring: Keyring = new Keyring(
+    [key],
+    async (id) => (await findKeyFile(dataDirectory, id)) ?? findWrapped(reader, keyring, id),
+  );
   return keyring;
 }
 

@@ -55,6 +55,13 @@ export async function loadKeys(sources: KeySources): Promise<Keys> {
   return { signing, encryption: encryptionKeyOf(encryption), ownsEncryption: given === undefined };
 }
 
+/** The encryption key as `loadKeys` would find it; undefined where it would make one. Throws KeyError. */
+export async function findEncryptionKey(sources: KeySources): Promise<EncryptionKey | undefined> {
+  const given = sources.encryptionKey ?? (await readGivenKey(sources.encryptionKeyFile));
+  const bytes = given ?? (await readOwnKey(keyPath(sources.dataDirectory, "encryption")));
+  return bytes === undefined ? undefined : encryptionKeyOf(bytes);
+}
+
 /** `encryption-next` is there while a rotation is under way, and takes the place of `encryption` at its end. */
 function keyPath(dataDirectory: string, name: "signing" | "encryption" | "encryption-next"): string {
   return join(dataDirectory, "keys", `${name}.key`);

@@ -79,7 +79,8 @@ async function run(database: Kysely<Database>, migrations: typeof MIGRATIONS): P
   throw new Error(`The database could not be brought to this version: ${cause.message}`, { cause });
 }
 
-async function readApplied(database: Kysely<Database>): Promise<string[]> {
+/** Names of the migrations that the database has had; none for an empty one. */
+export async function readApplied(database: Kysely<Database>): Promise<string[]> {
   const { rows: tables } = await (dialectOf(database) === "mysql"
     ? sql`show tables like 'kysely_migration'`
     : sql`select 1 from sqlite_master where name = 'kysely_migration'`

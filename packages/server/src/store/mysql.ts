@@ -14,13 +14,23 @@ const WRITE_LIMIT_MS = 120_000;
 /** A reply of 4 MiB in the JSON of its event, each character escaped there and again in the statement. */
 const PACKET_MIN_BYTES = 32 * 1024 * 1024;
 
+/** Looks into a database of MySQL 8 or MariaDB as it is. Throws what to do when it can't be used. */
+export async function openMysqlReader(url: string): Promise<Kysely<Database>> {
+  const address = await settleTls(parseMysqlAddress(url));
+  const reader = openPool(address, 1, READ_LIMIT_MS);
+  try {
+    await requireServer(reader, address);
+    return reader;
+  } catch (error) {
+    await reader.destroy();
+    throw error;
+  }
+}
+
 /** Opens and migrates a database of MySQL 8 or MariaDB. Throws what to do when it can't be used. */
 export async function openMysql(url: string): Promise<StoreSide> {
   const address = await settleTls(parseMysqlAddress(url));
-  const open = (connections: number, statementLimitMs: number) => {
-    const pool = new MysqlPool({ connection: address.connection, connections, statementLimitMs });
-    return new Kysely<Database>({ dialect: new MysqlDialect({ pool }) });
-  };
+  const open = (connections: number, statementLimitMs: number) => openPool(address, connections, statementLimitMs);
   // Changing a large table takes as long as it takes.
   const migrating = open(2, 0);
   try {
@@ -41,6 +51,11 @@ export async function openMysql(url: string): Promise<StoreSide> {
       await database.destroy();
     },
   };
+}
+
+function openPool({ connection }: MysqlAddress, connections: number, statementLimitMs: number): Kysely<Database> {
+  const pool = new MysqlPool({ connection, connections, statementLimitMs });
+  return new Kysely<Database>({ dialect: new MysqlDialect({ pool }) });
 }
 
 /** With PREFERRED, as MySQL's own programs do: encrypted where the server can. */

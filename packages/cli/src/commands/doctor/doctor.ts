@@ -15,6 +15,8 @@ import {
   checkServer,
   type Finding,
 } from "./checks.ts";
+import { checkInstallation } from "./installation.ts";
+import { checkModels } from "./models.ts";
 
 export function doctorCommand(context: Context): Command {
   return createCommand(context, "doctor")
@@ -27,6 +29,8 @@ export function doctorCommand(context: Context): Command {
 
 export async function runDoctor(context: Context): Promise<void> {
   const { out } = context.streams;
+  const installation = checkInstallation(context);
+  const models = checkModels(context);
   const [bubblewrap, docker, ...others] = await Promise.all([
     checkBubblewrap(),
     checkDocker(context),
@@ -40,7 +44,13 @@ export async function runDoctor(context: Context): Promise<void> {
     checkLogin(context),
   ]);
   const runtimes = [docker, bubblewrap];
-  const findings: Finding[] = [...others.slice(0, 2), ...runtimes, ...others.slice(2)];
+  const findings: Finding[] = [
+    ...others.slice(0, 2),
+    ...runtimes,
+    ...others.slice(2),
+    ...(await installation),
+    await models,
+  ];
   if (runtimes.every(({ state }) => state !== "ok")) {
     const remedy = "make one of Docker and bubblewrap work, as said above";
     findings.push({ name: "Runtime", state: "bad", text: "nothing can make session computers", remedy });
