@@ -11,15 +11,22 @@ const LEFT_OUT = /(^|\/)(__pycache__|target|node_modules)(\/|$)|\.test\.[a-z]+$|
 
 /**
  * Importing `node:http` reads all that it exports, and so loads what it keeps for later, a whole HTTP client of 6 MiB. Asked
- * for in this way it loads what a server needs.
+ * for in this way a module of Node.js is loaded without that; of its exports, those that nobody uses fall away.
  */
 const lazyBuiltins: Plugin = {
   name: "lazy-builtins",
   setup(bundler) {
-    bundler.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin" }));
-    bundler.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-    }));
+    bundler.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin", sideEffects: false }));
+    bundler.onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
+      const names = Object.keys(await import(path)).filter((name) => name !== "default" && name !== "module.exports");
+      return {
+        contents: [
+          `const $builtin = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
+          "const $get = (name) => $builtin[name];",
+          ...names.map((name) => `export const ${name} = /* @__PURE__ */ $get("${name}");`),
+        ].join("\n"),
+      };
+    });
   },
 };
 

@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { COMPUTER } from "@raworc/contract";
+import { randomName } from "./random-name.ts";
 
 const FOLDER = `${COMPUTER.state}/uploads`;
 
@@ -18,7 +18,7 @@ export class UnfinishedUploads {
 
   note(path: string): string {
     mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
-    const record = randomUUID();
+    const record = randomName();
     writeFileSync(`${FOLDER}/${record}`, path, { mode: 0o600 });
     return record;
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -23,6 +22,7 @@ import { describeFile, etagOf, namesTag } from "./files-entry.ts";
 import { explained, fileFault } from "./files-fault.ts";
 import { Place, splitPath, withPlace } from "./files-place.ts";
 import type { UnfinishedUploads } from "./files-unfinished.ts";
+import { randomName } from "./random-name.ts";
 import { RequestError } from "./requests.ts";
 
 const write = promisify(writeCallback);
@@ -95,7 +95,7 @@ function begin(path: string, reach: FileReach, request: IncomingMessage): Draft 
     const length = Number(request.headers["content-length"] ?? 0);
     const { bavail, bsize } = statfsSync(folder.self);
     if (length > bavail * bsize) throw new DiskFullError(new Error(`${length} bytes were announced`));
-    const draftName = `.raworc-upload-${randomUUID()}`;
+    const draftName = `.raworc-upload-${randomName()}`;
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
     const descriptor = openSync(folder.at(draftName), flags, 0o600);
     const mode = (before?.mode ?? NEW_FILE_MODE) & 0o777;

@@ -12,6 +12,8 @@ export interface OutputPipe {
 
 const BATCH = 32;
 const REFILL_BELOW = 8;
+/** Starting a program keeps the host from answering for some milliseconds. */
+const FIRST_AFTER_MS = 50;
 
 /**
  * Pipes for what processes print. What Node.js itself makes are sockets, and no program can open `/dev/stdout` or
@@ -30,14 +32,14 @@ export class OutputPipes {
     this.#candidates = candidates;
   }
 
-  /** Drops what a host before left, and makes the first ones. */
-  async prepare(): Promise<void> {
+  /** Drops what a host before left. The first ones are made when the host has answered its first calls, or are wanted. */
+  prepare(): void {
     for (const folder of this.#candidates) {
       try {
         rmSync(folder, { recursive: true, force: true });
         mkdirSync(folder, { mode: 0o700 });
         this.#folder = folder;
-        await this.#fill();
+        setTimeout(() => this.#made === 0 && void this.#fill(), FIRST_AFTER_MS).unref();
         return;
       } catch {
         // There is no such place here, or it isn't the host's.
