@@ -1,16 +1,16 @@
 import { AuditEvent, type AuditOutcome } from "@raworc/contract";
-import { CompiledQuery } from "kysely";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeSeqCursor, encodeSeqCursor, type Page } from "./cursors.ts";
 import { dialectOf } from "./dialect.ts";
 import type { AuditEventRow, AuditHeadRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 
 export type StoredAuditEvent = AuditEventRow;
 export type AuditHead = Omit<AuditHeadRow, "id">;
 
-// Each change writes these, messages too: they are prepared once and never built anew.
+// Each change writes these, messages too.
 const READ_HEAD = "select seq, hash, key_id, seal from audit_head where id = 1";
 const WRITE_HEAD = "update audit_head set seq = ?, hash = ?, key_id = ?, seal = ? where id = 1";
 const COLUMNS = [
@@ -43,8 +43,7 @@ export function readAuditHead(reader: Reader): Promise<AuditHead> {
 }
 
 async function queryHead(reader: Reader, query: string): Promise<AuditHead> {
-  const { rows } = await reader.executeQuery<AuditHead>(CompiledQuery.raw(query));
-  const [head] = rows;
+  const [head] = await runStatement<AuditHead>(reader, query);
   if (head === undefined) throw new Error("The audit has no head");
   return toHead(head);
 }
@@ -56,12 +55,15 @@ export function lockAuditHead(transaction: Transaction): Promise<AuditHead> {
 }
 
 export async function writeAuditHead(transaction: Transaction, head: AuditHead): Promise<void> {
-  await transaction.executeQuery(CompiledQuery.raw(WRITE_HEAD, [head.seq, head.hash, head.key_id, head.seal]));
+  await runStatement(transaction, WRITE_HEAD, [head.seq, head.hash, head.key_id, head.seal]);
 }
 
 export async function insertAuditEvent(transaction: Transaction, row: StoredAuditEvent): Promise<void> {
-  const values = COLUMNS.map((column) => row[column]);
-  await transaction.executeQuery(CompiledQuery.raw(INSERT, values));
+  await runStatement(
+    transaction,
+    INSERT,
+    COLUMNS.map((column) => row[column]),
+  );
 }
 
 function toRow(row: AuditEventRow): StoredAuditEvent {

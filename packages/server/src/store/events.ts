@@ -1,6 +1,7 @@
 import type { EventType, SessionEvent } from "@raworc/contract";
 import { insertRows } from "./insert-rows.ts";
 import type { EventRow } from "./rows.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -19,16 +20,17 @@ export async function appendEvents(
   events: readonly NewEvent[],
 ): Promise<SessionEvent[]> {
   if (events.length === 0) return [];
-  await transaction
-    .updateTable("sessions")
-    .set((eb) => ({ last_event_id: eb("last_event_id", "+", events.length) }))
-    .where("id", "=", sessionId)
-    .execute();
-  const { last_event_id: last } = await transaction
-    .selectFrom("sessions")
-    .select("last_event_id")
-    .where("id", "=", sessionId)
-    .executeTakeFirstOrThrow();
+  await runStatement(transaction, "update sessions set last_event_id = last_event_id + ? where id = ?", [
+    events.length,
+    sessionId,
+  ]);
+  const [row] = await runStatement<{ last_event_id: number }>(
+    transaction,
+    "select last_event_id from sessions where id = ?",
+    [sessionId],
+  );
+  if (row === undefined) throw new Error(`There is no session ${sessionId}`);
+  const last = Number(row.last_event_id);
   const created_at = now();
   const appended = events.map(
     (event, index): SessionEvent => ({
@@ -41,8 +43,20 @@ export async function appendEvents(
   const rows = appended.map(
     (event): EventRow => ({ ...event, session_id: sessionId, data: JSON.stringify(event.data) }),
   );
-  await insertRows(transaction, "events", rows);
+  if (rows.length <= WRITTEN_OUT_MAX) for (const row of rows) await insertEvent(transaction, row);
+  else await insertRows(transaction, "events", rows);
   return appended;
+}
+
+/** Events up to this number are inserted one by one, which is the shortest way for a few. */
+const WRITTEN_OUT_MAX = 4;
+
+async function insertEvent(transaction: Transaction, event: EventRow): Promise<void> {
+  await runStatement(
+    transaction,
+    "insert into events (session_id, id, type, created_at, data) values (?, ?, ?, ?, ?)",
+    [event.session_id, event.id, event.type, event.created_at, event.data],
+  );
 }
 
 export async function listEvents(

@@ -1,5 +1,6 @@
-import { deciding } from "./locks.ts";
+import { locksRows } from "./locks.ts";
 import type { LeaseRow } from "./rows.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 
 export interface Lease {
@@ -12,12 +13,10 @@ export interface Lease {
  * waits for that.
  */
 export async function findLeaseHolder(reader: Reader, lease: Lease): Promise<string | undefined> {
-  const select = reader
-    .selectFrom("leases")
-    .select("server_id")
-    .where("kind", "=", lease.kind)
-    .where("lease_key", "=", lease.key);
-  return (await deciding(reader, select).executeTakeFirst())?.server_id;
+  const select = "select server_id from leases where kind = ? and lease_key = ?";
+  const statement = locksRows(reader) ? `${select} for update` : select;
+  const [row] = await runStatement<Pick<LeaseRow, "server_id">>(reader, statement, [lease.kind, lease.key]);
+  return row?.server_id;
 }
 
 /** Takes a lease that nobody has, or whose server is gone. False when another server has it. */

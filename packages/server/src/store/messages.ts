@@ -3,14 +3,15 @@ import {
   HISTORY_MAX_BYTES,
   HISTORY_MAX_MESSAGES,
   type Message,
-  MessageError,
+  type MessageError,
   type MessageStatus,
-  Metadata,
+  type Metadata,
 } from "@raworc/contract";
 import { sql } from "kysely";
 import { insertRows } from "./insert-rows.ts";
-import { deciding } from "./locks.ts";
+import { locksRows } from "./locks.ts";
 import type { MessageRow } from "./rows.ts";
+import { runStatement, updateRow } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -18,11 +19,12 @@ export interface StoredMessage extends Message {
   readonly cancel_requested: boolean;
 }
 
+/** JSON columns hold what was checked when it was written. */
 function toMessage(row: MessageRow): StoredMessage {
   return {
     ...row,
-    metadata: Metadata.parse(JSON.parse(row.metadata)),
-    error: row.error === null ? null : MessageError.parse(JSON.parse(row.error)),
+    metadata: JSON.parse(row.metadata) as Metadata,
+    error: row.error === null ? null : (JSON.parse(row.error) as MessageError),
     cancel_requested: row.cancel_requested === 1,
   };
 }
@@ -43,22 +45,37 @@ export interface NewMessage {
   readonly status: MessageStatus;
 }
 
+const COLUMNS = [
+  "id",
+  "session_id",
+  "seq",
+  "role",
+  "agent",
+  "in_reply_to",
+  "content",
+  "metadata",
+  "status",
+  "error",
+  "cancel_requested",
+  "created_at",
+] as const satisfies readonly (keyof MessageRow)[];
+const SELECT = `select ${COLUMNS.join(", ")} from messages`;
+const INSERT = `insert into messages (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})`;
+
 /** Appends a message; its number is taken from the session's row in the same transaction. */
 export async function insertMessage(transaction: Transaction, message: NewMessage): Promise<StoredMessage> {
-  await transaction
-    .updateTable("sessions")
-    .set((eb) => ({ last_seq: eb("last_seq", "+", 1) }))
-    .where("id", "=", message.sessionId)
-    .execute();
-  const { last_seq: seq } = await transaction
-    .selectFrom("sessions")
-    .select("last_seq")
-    .where("id", "=", message.sessionId)
-    .executeTakeFirstOrThrow();
+  const session = [message.sessionId];
+  await runStatement(transaction, "update sessions set last_seq = last_seq + 1 where id = ?", session);
+  const [numbered] = await runStatement<{ last_seq: number }>(
+    transaction,
+    "select last_seq from sessions where id = ?",
+    session,
+  );
+  if (numbered === undefined) throw new Error(`There is no session ${message.sessionId}`);
   const row: MessageRow = {
     id: randomUUIDv7(),
     session_id: message.sessionId,
-    seq,
+    seq: Number(numbered.last_seq),
     role: message.role,
     agent: message.agent,
     in_reply_to: message.inReplyTo,
@@ -69,15 +86,23 @@ export async function insertMessage(transaction: Transaction, message: NewMessag
     cancel_requested: 0,
     created_at: now(),
   };
-  await transaction.insertInto("messages").values(row).execute();
+  await runStatement(
+    transaction,
+    INSERT,
+    COLUMNS.map((column) => row[column]),
+  );
   return toMessage(row);
 }
 
 /** In a write transaction the message stays as it is found until the commit. */
 export async function findMessage(reader: Reader, id: string): Promise<StoredMessage | undefined> {
-  const select = reader.selectFrom("messages").selectAll().where("id", "=", id);
-  const row = await deciding(reader, select).executeTakeFirst();
-  return row === undefined ? undefined : toMessage(row);
+  return (await selectMessages(reader, "where id = ?", [id]))[0];
+}
+
+/** In a write transaction the messages stay as they are found until the commit. */
+async function selectMessages(reader: Reader, rest: string, values: readonly unknown[]): Promise<StoredMessage[]> {
+  const statement = `${SELECT} ${rest}${locksRows(reader) ? " for update" : ""}`;
+  return (await runStatement<MessageRow>(reader, statement, values)).map(toMessage);
 }
 
 export async function findReply(reader: Reader, messageId: string): Promise<StoredMessage | undefined> {
@@ -90,53 +115,30 @@ export async function findReply(reader: Reader, messageId: string): Promise<Stor
   return row === undefined ? undefined : toMessage(row);
 }
 
+// The statuses are written out as in the condition of the index that holds only such messages.
+const UNFINISHED = "where status in ('queued', 'running') and session_id = ?";
+const RUNNING = "where status in ('queued', 'running') and status = 'running' and session_id = ?";
+// By status too: by number alone SQLite would walk through all messages of the session, the ended ones first.
+const ORDER = "order by status desc, seq";
+
 /** The message to handle next: the running one, which comes before all that wait, else the first of these. */
-export function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
-  return findFirstMessage(reader, sessionId, ["running", "queued"]);
+export async function findNextMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
+  return (await selectMessages(reader, `${UNFINISHED} ${ORDER} limit 1`, [sessionId]))[0];
 }
 
-export function findRunningMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
-  return findFirstMessage(reader, sessionId, ["running"]);
-}
-
-async function findFirstMessage(
-  reader: Reader,
-  sessionId: string,
-  statuses: readonly MessageStatus[],
-): Promise<StoredMessage | undefined> {
-  const select = reader
-    .selectFrom("messages")
-    .selectAll()
-    .where("status", "in", [...statuses])
-    .where("session_id", "=", sessionId)
-    // By status too: by number alone SQLite would walk through all messages of the session, the ended ones first.
-    .orderBy("status", "desc")
-    .orderBy("seq")
-    .limit(1);
-  const row = await deciding(reader, select).executeTakeFirst();
-  return row === undefined ? undefined : toMessage(row);
+export async function findRunningMessage(reader: Reader, sessionId: string): Promise<StoredMessage | undefined> {
+  return (await selectMessages(reader, `${RUNNING} ${ORDER} limit 1`, [sessionId]))[0];
 }
 
 /** Sessions that have a message to handle. */
 export async function listSessionsWithWork(reader: Reader): Promise<string[]> {
-  const rows = await reader
-    .selectFrom("messages")
-    .select("session_id")
-    .where("status", "in", ["running", "queued"])
-    .groupBy("session_id")
-    .execute();
+  const statement = "select distinct session_id from messages where status in ('queued', 'running')";
+  const rows = await runStatement<Pick<MessageRow, "session_id">>(reader, statement);
   return rows.map((row) => row.session_id);
 }
 
-export async function listUnfinishedMessages(reader: Reader, sessionId: string): Promise<StoredMessage[]> {
-  const select = reader
-    .selectFrom("messages")
-    .selectAll()
-    .where("status", "in", ["running", "queued"])
-    .where("session_id", "=", sessionId)
-    .orderBy("seq");
-  const rows = await deciding(reader, select).execute();
-  return rows.map(toMessage);
+export function listUnfinishedMessages(reader: Reader, sessionId: string): Promise<StoredMessage[]> {
+  return selectMessages(reader, `${UNFINISHED} ${ORDER}`, [sessionId]);
 }
 
 export interface MessageQuery {
@@ -205,6 +207,8 @@ export async function findNewestReplyOf(reader: Reader, sessionId: string, agent
   return row?.created_at;
 }
 
+const HISTORY = "select seq, role, content from messages where session_id = ? and seq < ? order by seq desc limit ?";
+
 /** What an agent gets to know of the conversation before a message: whole messages, the newest that fit. */
 export async function readHistory(
   reader: Reader,
@@ -216,14 +220,11 @@ export async function readHistory(
   let before = beforeSeq;
   // A page at a time: a hundred messages can have a hundred megabytes, of which a quarter of one is wanted.
   for (const page of [10, HISTORY_MAX_MESSAGES - 10]) {
-    const rows = await reader
-      .selectFrom("messages")
-      .select(["seq", "role", "content"])
-      .where("session_id", "=", sessionId)
-      .where("seq", "<", before)
-      .orderBy("seq", "desc")
-      .limit(page)
-      .execute();
+    const rows = await runStatement<Pick<MessageRow, "seq" | "role" | "content">>(reader, HISTORY, [
+      sessionId,
+      before,
+      page,
+    ]);
     for (const row of rows) {
       bytes += Buffer.byteLength(row.content);
       if (bytes > HISTORY_MAX_BYTES) return history.reverse();
@@ -281,15 +282,12 @@ export type MessageChange = Partial<Pick<StoredMessage, "status" | "error" | "ca
 
 export async function updateMessage(transaction: Transaction, id: string, change: MessageChange): Promise<void> {
   const { error, cancel_requested, ...plain } = change;
-  await transaction
-    .updateTable("messages")
-    .set({
-      ...plain,
-      ...(error === undefined ? {} : { error: error === null ? null : JSON.stringify(error) }),
-      ...(cancel_requested === undefined ? {} : { cancel_requested: cancel_requested ? 1 : 0 }),
-    })
-    .where("id", "=", id)
-    .execute();
+  const columns = {
+    ...plain,
+    ...(error === undefined ? {} : { error: error === null ? null : JSON.stringify(error) }),
+    ...(cancel_requested === undefined ? {} : { cancel_requested: cancel_requested ? 1 : 0 }),
+  };
+  await updateRow(transaction, "messages", id, columns);
 }
 
 /** Removes the messages of a session that have ended, with their replies; gives how many it were. */

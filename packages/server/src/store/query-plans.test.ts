@@ -16,7 +16,13 @@ import { listErrandSubjects, listErrands } from "./errands.ts";
 import { listEvents } from "./events.ts";
 import { insertRows } from "./insert-rows.ts";
 import { listFreeLeases } from "./leases.ts";
-import { listMessages, listSessionsWithWork, listUnfinishedMessages } from "./messages.ts";
+import {
+  findNextMessage,
+  findRunningMessage,
+  listMessages,
+  listSessionsWithWork,
+  listUnfinishedMessages,
+} from "./messages.ts";
 import { migrate } from "./migrate.ts";
 import { parseMysqlAddress } from "./mysql-address.ts";
 import { MysqlPool } from "./mysql-pool.ts";
@@ -362,13 +368,18 @@ function session(index: number): SessionRow {
   };
 }
 
-/** Where a query reads a table from end to end, and where it sorts what it has read. */
-async function faults(database: Kysely<Database>, query: CompiledQuery): Promise<{ scans: string[]; sorts: string[] }> {
+async function plan(database: Kysely<Database>, query: CompiledQuery): Promise<string> {
   const mysql = dialectOf(database) === "mysql";
   const explain = `${mysql ? "explain" : "explain query plan"} ${query.sql}`;
   const node = sql.raw(explain).toOperationNode() as never;
   const { rows } = await database.executeQuery<Record<string, unknown>>({ ...query, sql: explain, query: node });
-  const lines = rows.map((row) => (mysql ? JSON.stringify(row) : String(row["detail"])));
+  return rows.map((row) => (mysql ? JSON.stringify(row) : String(row["detail"]))).join("\n");
+}
+
+/** Where a query reads a table from end to end, and where it sorts what it has read. */
+async function faults(database: Kysely<Database>, query: CompiledQuery): Promise<{ scans: string[]; sorts: string[] }> {
+  const mysql = dialectOf(database) === "mysql";
+  const lines = (await plan(database, query)).split("\n");
   const scan = mysql ? /"type":"ALL"/ : /^SCAN (?!CONSTANT|\(|.*USING )/;
   const sort = mysql ? /filesort/ : /TEMP B-TREE FOR (LAST TERM OF )?ORDER BY/;
   return { scans: lines.filter((line) => scan.test(line)), sorts: lines.filter((line) => sort.test(line)) };
@@ -410,6 +421,21 @@ describeDatabases("query plans", (databases) => {
         }
       }
       expect(found.join("\n")).toBe("");
+    } finally {
+      await database.destroy();
+    }
+  });
+
+  it("look for a message to handle among the unfinished ones alone", async () => {
+    const seen: CompiledQuery[] = [];
+    const database = connect(await databases.create(), (query) => seen.push(query));
+    try {
+      await migrate(database);
+      for (const find of [findNextMessage, findRunningMessage, listUnfinishedMessages]) {
+        seen.length = 0;
+        await find(database, id("session", 1));
+        for (const query of [...seen]) expect(await plan(database, query)).toMatch(/messages_(unfinished|status)/);
+      }
     } finally {
       await database.destroy();
     }

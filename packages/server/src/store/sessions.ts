@@ -6,7 +6,7 @@ import { jsonText } from "./json-text.ts";
 import { locksRows } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
-import { runStatement } from "./statement.ts";
+import { runStatement, updateRow } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -118,7 +118,9 @@ export async function listSessions(reader: Reader, query: SessionQuery): Promise
   );
   if (query.spaceId !== undefined) select = select.where("sessions.space_id", "=", query.spaceId);
   if (query.state !== undefined) select = select.where("sessions.state", "=", query.state);
-  else if (!query.deleted) select = select.where("sessions.terminated_at", "is", null);
+  // Deleted ones outnumber all others, so these are looked for among the live ones.
+  if (query.state === undefined ? !query.deleted : query.state !== "deleted")
+    select = select.where("sessions.terminated_at", "is", null);
   for (const { key, value } of query.labels ?? []) {
     select = select.where(jsonText(reader, "sessions.metadata", key), "=", value);
   }
@@ -261,6 +263,5 @@ export async function updateSession(transaction: Transaction, id: string, change
     ...(attempted === undefined ? {} : { attempted: attempted ? 1 : 0 }),
     ...(copied === undefined ? {} : { fork_pending: copied ? null : 1 }),
   };
-  if (Object.keys(columns).length === 0) return;
-  await transaction.updateTable("sessions").set(columns).where("id", "=", id).execute();
+  await updateRow(transaction, "sessions", id, columns);
 }

@@ -1,4 +1,5 @@
 import { CompiledQuery } from "kysely";
+import type { Database } from "./rows.ts";
 import type { Reader } from "./store.ts";
 
 type Values = readonly unknown[];
@@ -22,9 +23,17 @@ export async function runStatement<Row = never>(reader: Reader, sql: string, val
   return (await reader.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
 }
 
-/** The values of an object's columns as the words of a statement: `a = ?, b = ?`. */
-export function assignments(columns: Readonly<Record<string, unknown>>): string {
-  return Object.keys(columns)
-    .map((name) => `${name} = ?`)
-    .join(", ");
+type TableWithId = { [T in keyof Database]: Database[T] extends { id: string } ? T : never }[keyof Database];
+
+/** Sets columns of the row with an id; those that are undefined stay as they are. */
+export async function updateRow<T extends TableWithId>(
+  transaction: Reader,
+  table: T,
+  id: string,
+  columns: Partial<Database[T]>,
+): Promise<void> {
+  const set = Object.entries(columns).filter(([, value]) => value !== undefined);
+  if (set.length === 0) return;
+  const words = set.map(([name]) => `${name} = ?`).join(", ");
+  await runStatement(transaction, `update ${table} set ${words} where id = ?`, [...set.map(([, value]) => value), id]);
 }

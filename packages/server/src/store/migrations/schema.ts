@@ -61,6 +61,13 @@ export async function createIndex(
   await (dialectOf(database) === "mysql" ? create : create.ifNotExists()).execute();
 }
 
+/** Drops an index if it is there. */
+export async function dropIndex(database: Kysely<unknown>, name: string, table: string): Promise<void> {
+  if (dialectOf(database) === "mysql" && !(await hasIndex(database, name, table))) return;
+  const drop = database.schema.dropIndex(name);
+  await (dialectOf(database) === "mysql" ? drop.on(table) : drop.ifExists()).execute();
+}
+
 async function hasIndex(database: Kysely<unknown>, name: string, table: string): Promise<boolean> {
   // Not from information_schema, for which MySQL opens the tables of all databases.
   const { rows } = await sql`show index from ${sql.table(table)} where key_name = ${name}`.execute(database);
