@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_LIMITS } from "@raworc/contract";
 import { type Logger, pino } from "pino";
+import { vi } from "vitest";
 import { readHandedOn } from "../../packages/server/src/handed-on.ts";
 import { agentsOfBuild, referenceOfBuild } from "../../packages/server/src/operator/build-reference.ts";
 import { Builds, requestBuild } from "../../packages/server/src/operator/builds.ts";
 import { Faults } from "../../packages/server/src/operator/faults.ts";
+import { OldBuilds } from "../../packages/server/src/operator/old-builds.ts";
 import { sweepComputers } from "../../packages/server/src/operator/sweep.ts";
 import { Wakeups } from "../../packages/server/src/operator/wakeups.ts";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
@@ -18,6 +20,7 @@ import { ensureHostProgram } from "../../packages/server/src/runtime/host-progra
 import { insertAgent } from "../../packages/server/src/store/agents.ts";
 import { listBuildLog } from "../../packages/server/src/store/build-logs.ts";
 import { findBuild, type StoredBuild, updateBuild } from "../../packages/server/src/store/builds.ts";
+import { findLeaseHolder } from "../../packages/server/src/store/leases.ts";
 import { insertSpace, type StoredSpace } from "../../packages/server/src/store/spaces.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { type LoneServer, openLoneServer } from "./lone-server.ts";
@@ -159,6 +162,21 @@ export class BuildsFixture {
     );
     this.#builds.wake(space.id);
     return build;
+  }
+
+  /** Something of a space has changed; resolves when nothing is left to do for its builds. */
+  async settle(space: StoredSpace): Promise<void> {
+    this.#builds.wake(space.id);
+    const lease = { kind: "builds", key: space.id };
+    const record = () => Promise.reject(new Error("It is only asked"));
+    const oldBuilds = new OldBuilds({ store: this.store, driver: this.driver, log: this.#log, record });
+    await vi.waitFor(
+      async () => {
+        if (await oldBuilds.hasWork(space.id)) throw new Error("old builds are still to be removed");
+        if ((await findLeaseHolder(this.store.read, lease)) !== undefined) throw new Error("builds go on");
+      },
+      { timeout: 30_000 },
+    );
   }
 
   async cancel(build: StoredBuild): Promise<void> {

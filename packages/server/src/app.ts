@@ -184,13 +184,14 @@ async function compose(
       idle.watch(id);
     },
     onUnused: (id) => idle.used(id),
+    onRemoved: (spaceId) => builds.wake(spaceId),
   });
   const opener = new SessionOpener({ ...shared, sessionLog, sessions, pool, environmentOf });
   const idle: Idle = new Idle({ ...shared, sessionLog, sessions });
   const messages: Messages = new Messages({ ...shared, sessionLog, sessions });
   const { allowLocalSources } = config;
   const onCompleted = (spaceId: string) => pool.wake(spaceId);
-  const builds = new Builds({ ...shared, environment, allowLocalSources, onCompleted });
+  const builds: Builds = new Builds({ ...shared, environment, allowLocalSources, onCompleted });
   hearOthers(access, wakeups, sessions, idle, store, log);
   const operator = new Operator({ ...shared, servers, sessions, messages, builds, idle, pool });
   closers.push(() => operator.close());

@@ -1,13 +1,14 @@
 import type { ResolvedManifest } from "@raworc/contract";
 import type { Logger } from "pino";
-import { type ArtifactIdentity, artifactKey } from "../domain/artifact-key.ts";
+import { artifactKey } from "../domain/artifact-key.ts";
 import { limitsOfSpace } from "../domain/limits.ts";
 import { parseSource } from "../domain/source.ts";
 import type { ComputerSpec, RuntimeDriver } from "../runtime/driver.ts";
 import type { StoredAgent } from "../store/agents.ts";
-import { findArtifactManifest, putArtifact } from "../store/artifacts.ts";
+import { findNewestArtifact, putArtifact } from "../store/artifacts.ts";
+import { putRemovals } from "../store/removals.ts";
 import type { StoredSpace } from "../store/spaces.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import { buildAgent } from "./build/build-agent.ts";
 import { Builder } from "./build/builder.ts";
 import type { ResolvedSource } from "./build/resolve-source.ts";
@@ -38,6 +39,8 @@ export interface AgentBuildRequest {
   /** Build again what is there already. */
   readonly force: boolean;
   readonly onLine: (line: string) => Promise<void>;
+  /** Writes what only the server that runs the space's builds may write. */
+  readonly record: <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
 }
 
@@ -73,36 +76,25 @@ export class AgentBuilder {
 
   /** Leaves no builder behind. Throws RaworcError or BuildFailure for what is wrong with the agent; DriverError; the signal's reason. */
   async build(request: AgentBuildRequest): Promise<AgentBuildResult> {
-    const { agent, force, resolver, signal, space } = request;
+    const { agent, force, record, resolver, signal, space } = request;
     const { allowLocalSources, driver } = this.#options;
     const source = await accessSource(parseSource(agent.source_repo, { allowLocalSources }));
     const resolved = await resolver.resolve(source, agent.source_branch);
     signal.throwIfAborted();
     const { commit } = resolved;
-    const toolchain = await driver.toolchain();
-    const newest = await this.#newest({ spaceId: space.id, commit, folder: agent.source_path, toolchain });
-    if (!force && newest.manifest !== undefined && (await driver.hasArtifact(newest.key))) {
+    const same = { spaceId: space.id, commit, folder: agent.source_path, toolchain: await driver.toolchain() };
+    const identity = artifactKey({ ...same, generation: 0 });
+    const newest = await findNewestArtifact(this.#options.store.read, identity);
+    if (!force && newest !== undefined && (await driver.hasArtifact(newest.key))) {
       return { commit, artifactKey: newest.key, manifest: newest.manifest, cached: true };
     }
-    const key = force ? newest.keyAfter : newest.key;
+    const generation = newest === undefined ? 0 : newest.generation + (force ? 1 : 0);
+    const key = artifactKey({ ...same, generation });
+    // From here on its files may be there: they go unless they are recorded.
+    await record((transaction) => putRemovals(transaction, [{ kind: "artifact", name: key, space_id: space.id }]));
     const manifest = await this.#build(request, source, resolved, key);
-    await this.#options.store.write((transaction) => putArtifact(transaction, key, manifest));
+    await record((transaction) => putArtifact(transaction, { key, identity, generation, spaceId: space.id, manifest }));
     return { commit, artifactKey: key, manifest, cached: false };
-  }
-
-  /** The newest generation that was built, or the first one; and the one to build after it. */
-  async #newest(identity: Omit<ArtifactIdentity, "generation">): Promise<NewestArtifact> {
-    const { read } = this.#options.store;
-    let key = artifactKey({ ...identity, generation: 0 });
-    let manifest = await findArtifactManifest(read, key);
-    if (manifest === undefined) return { key, keyAfter: key, manifest };
-    for (let generation = 1; ; generation += 1) {
-      const keyAfter = artifactKey({ ...identity, generation });
-      const after = await findArtifactManifest(read, keyAfter);
-      if (after === undefined) return { key, keyAfter, manifest };
-      key = keyAfter;
-      manifest = after;
-    }
   }
 
   async #build(
@@ -125,14 +117,6 @@ export class AgentBuilder {
       await builder.close();
     }
   }
-}
-
-interface NewestArtifact {
-  readonly key: string;
-  /** Where a forced build goes; the same where nothing was built yet. */
-  readonly keyAfter: string;
-  /** Undefined where nothing was built yet. */
-  readonly manifest: ResolvedManifest | undefined;
 }
 
 function limitsFor(space: StoredSpace): ComputerSpec["limits"] {

@@ -14,6 +14,7 @@ import {
   updateBuild,
 } from "../store/builds.ts";
 import { lockRow } from "../store/locks.ts";
+import { forgetRemoval, putRemovals } from "../store/removals.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { later, now } from "../store/time.ts";
@@ -22,9 +23,11 @@ import { AgentBuilder } from "./agent-builder.ts";
 import { BuildFailure } from "./build/build-failure.ts";
 import type { SourceResolver } from "./build/source-resolver.ts";
 import { BuildLogWriter } from "./build-log.ts";
+import { imageTagOf } from "./build-reference.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
+import { OldBuilds } from "./old-builds.ts";
 import type { Wakeups } from "./wakeups.ts";
 
 /** Agents built at the same time, each in a computer of its own. */
@@ -57,10 +60,12 @@ export class Builds {
   /** By computer id: builders of servers that have gone. */
   readonly #leftBuilders: KeyedLoop;
   readonly #agentBuilder: AgentBuilder;
+  readonly #oldBuilds: OldBuilds;
   readonly #attempts = new Map<string, number>();
 
   constructor(options: BuildsOptions) {
     this.#options = options;
+    this.#oldBuilds = new OldBuilds({ ...options, record: (spaceId, work) => this.#record(spaceId, work) });
     this.#agentBuilder = new AgentBuilder(options);
     this.#loop = new KeyedLoop({
       name: "builds",
@@ -81,12 +86,14 @@ export class Builds {
     leases.share("builder", { onFree: (id) => this.#leftBuilders.wake(id), onLost: () => undefined });
   }
 
-  /** Runs the builds that a killed server has left again, under their ids. */
+  /** Runs the builds that a killed server has left again, under their ids; removes what it has left of old ones. */
   async begin(): Promise<void> {
-    for (const spaceId of await listSpacesToBuild(this.#options.store.read)) this.#loop.wake(spaceId);
+    const { read } = this.#options.store;
+    for (const spaceId of await listSpacesToBuild(read)) this.#loop.wake(spaceId);
+    for (const spaceId of await this.#oldBuilds.spaces()) this.#loop.wake(spaceId);
   }
 
-  /** A space's builds have changed. */
+  /** A space's builds have changed, or a session of one has gone, or the space itself. */
   wake(spaceId: string): void {
     const { leases, wakeups } = this.#options;
     if (leases.holds("builds", spaceId)) this.#loop.wake(spaceId);
@@ -118,15 +125,15 @@ export class Builds {
     const { leases } = this.#options;
     // What is read before the lease is held may be old by then.
     if (!leases.holds("builds", spaceId)) {
-      if ((await this.#next(spaceId)) === undefined || !(await leases.hold("builds", spaceId))) return "done";
-    }
-    const build = await this.#next(spaceId);
-    if (build === undefined) {
-      await leases.release("builds", spaceId);
-      return "done";
+      const hasWork = (await this.#next(spaceId)) !== undefined || (await this.#oldBuilds.hasWork(spaceId));
+      if (!hasWork || !(await leases.hold("builds", spaceId))) return "done";
     }
     try {
-      return await this.#take(spaceId, build, signal);
+      const build = await this.#next(spaceId);
+      if (build !== undefined) return await this.#take(spaceId, build, signal);
+      await this.#oldBuilds.remove(spaceId, signal);
+      await leases.release("builds", spaceId);
+      return "done";
     } catch (error) {
       if (!(error instanceof LeaseLost)) throw error;
       return { againAfterMs: 0 };
@@ -176,7 +183,11 @@ export class Builds {
     // Two agents may be of the same folder.
     const keys = new Set(results.flatMap((agent) => agent.artifact_key ?? []));
     const composition = { buildId: build.id, spaceName: space.name, spaceId: space.id, artifactKeys: [...keys] };
-    const image = await faults.around("build_compose", () => driver.composeBuild(composition, signal));
+    // From here on the image may be there: it goes unless the build is recorded as completed.
+    const image = imageTagOf(space.name, build.id);
+    const removal = { kind: "build", name: image, space_id: space.id } as const;
+    await this.#record(space.id, (transaction) => putRemovals(transaction, [removal]));
+    await faults.around("build_compose", () => driver.composeBuild(composition, signal));
     await writer.add(`completed: ${image}`);
     const end = { status: "completed", image_tag: image, agents: results } as const;
     await faults.around("build_end", () => this.#end(build, end));
@@ -253,6 +264,7 @@ export class Builds {
       builderId: randomUUIDv7(),
       force: build.force_rebuild,
       onLine: (line) => writer.add(`${agent.name} | ${line}`),
+      record: (work) => this.#record(space.id, work),
       signal,
     });
     const seconds = Math.round((performance.now() - started) / 10) / 100;
@@ -303,7 +315,10 @@ export class Builds {
   }
 
   async #change({ id, space_id }: StoredBuild, change: BuildChange): Promise<void> {
-    await this.#record(space_id, (transaction) => updateBuild(transaction, id, change));
+    await this.#record(space_id, async (transaction) => {
+      const { image_tag: name } = await updateBuild(transaction, id, change);
+      if (name !== null) await forgetRemoval(transaction, { kind: "build", name });
+    });
     this.#options.wakeups.emit("build", id, undefined);
   }
 

@@ -8,7 +8,7 @@ import { getSpaceById } from "../store/spaces.ts";
 import type { Transaction } from "../store/store.ts";
 import { requireRoomForSession } from "./quotas.ts";
 import type { Append } from "./session-log.ts";
-import type { Requester } from "./session-requests.ts";
+import { type Requester, requireImage } from "./session-requests.ts";
 
 export interface ForkRequest {
   readonly name?: string | undefined;
@@ -34,6 +34,7 @@ export async function forkSession(
     );
   }
   await requireRoomForSession(transaction, await getSpaceById(transaction, parent.space_id));
+  await requireImage(transaction, parent.build_id);
   const upTo = await lastSeq(transaction, parent, request.from_message);
   const fork = await insertSession(transaction, {
     parentId: parent.id,

@@ -10,7 +10,7 @@ import { nameSubject } from "../audit/audit-note.ts";
 import { addresseeOf } from "../domain/addressing.ts";
 import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
 import { findAgent } from "../store/agents.ts";
-import { findBuild, findNewestBuild, type StoredBuild } from "../store/builds.ts";
+import { findBuild, findNewestBuild, holdBuildImage, type StoredBuild } from "../store/builds.ts";
 import {
   findNextMessage,
   findRunningMessage,
@@ -68,6 +68,7 @@ export async function createSession(
   id?: string,
 ): Promise<StoredSession> {
   await requireRoomForSession(transaction, draft.space);
+  await requireImage(transaction, draft.build?.id ?? null);
   const session = await insertSession(transaction, {
     ...(id === undefined ? {} : { id }),
     spaceId: draft.space.id,
@@ -91,9 +92,22 @@ async function buildFor(
 ): Promise<StoredBuild | undefined> {
   if (buildId === undefined) return findNewestBuild(reader, space.id, "completed");
   const build = await findBuild(reader, buildId);
-  if (build?.space_id === space.id && build.status === "completed") return build;
-  const message = `is no completed build of the space ${space.name}`;
-  throw invalid("body.build_id", message);
+  if (build?.space_id !== space.id || build.status !== "completed") {
+    throw invalid("body.build_id", `is no completed build of the space ${space.name}`);
+  }
+  if (build.image_tag === null) {
+    throw invalid(
+      "body.build_id",
+      "is a build whose image was removed when nobody used it; leave it out, or build again",
+    );
+  }
+  return build;
+}
+
+/** The image stays for the session that is made in this transaction. */
+export async function requireImage(transaction: Transaction, buildId: string | null): Promise<void> {
+  if (buildId === null || (await holdBuildImage(transaction, buildId))) return;
+  throw new RaworcError("conflict", "The image of the build was removed in this moment. Try again.");
 }
 
 function invalid(path: string, message: string): RaworcError {

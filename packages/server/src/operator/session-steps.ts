@@ -29,6 +29,8 @@ export interface SessionStepsOptions {
   readonly environmentOf: EnvironmentOf;
   /** Keeps turns of another session off while something is done to its computer. */
   readonly exclusive: <T>(sessionId: string, work: () => Promise<T>) => Promise<T>;
+  /** Called when a session's computer is gone for good. */
+  readonly onRemoved?: ((spaceId: string) => void) | undefined;
 }
 
 export type SessionSteps = Readonly<Record<SessionStep, (turn: SessionTurn) => Promise<void>>>;
@@ -46,12 +48,14 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
     });
 
   /** There is nothing more to do for the session, so nobody needs its lease. */
-  const recordRemoved = ({ session: { id } }: SessionTurn): Promise<void> =>
-    store.write(async (transaction) => {
+  const recordRemoved = async ({ session: { id, space_id } }: SessionTurn): Promise<void> => {
+    await store.write(async (transaction) => {
       await leases.guard(transaction, "session", id);
       await updateSession(transaction, id, { desired: "removed", container_id: null });
       await leases.giveUp(transaction, "session", id);
     });
+    options.onRemoved?.(space_id);
+  };
 
   const buildOf = async (session: StoredSession): Promise<StoredBuild | undefined> =>
     session.build_id === null ? undefined : findBuild(store.read, session.build_id);

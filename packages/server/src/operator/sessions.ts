@@ -39,6 +39,8 @@ export interface SessionsOptions {
   readonly onLost: (id: string) => void;
   /** Called when nobody uses a session's computer any more. */
   readonly onUnused: (sessionId: string) => void;
+  /** Called when a session's computer is gone for good: what it was made of may be needed no more. */
+  readonly onRemoved?: ((spaceId: string) => void) | undefined;
 }
 
 /**

@@ -1,7 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
 import { BuildAgent, type BuildStatus, ResolvedManifest } from "@raworc/contract";
+import { sql } from "kysely";
 import { z } from "zod";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
+import { deciding, locksRows } from "./locks.ts";
 import type { BuildRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
@@ -44,6 +46,75 @@ export async function findNewestBuild(
   if (status !== undefined) select = select.where("status", "=", status);
   const row = await select.orderBy("created_at", "desc").orderBy("id", "desc").limit(1).executeTakeFirst();
   return row === undefined ? undefined : toBuild(row);
+}
+
+/** Ids of a space's builds that have an image, newest first. */
+export async function listBuildsWithImage(reader: Reader, spaceId: string): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("builds")
+    .select(["id", "created_at"])
+    .where("space_id", "=", spaceId)
+    // That it isn't null, in words for which every database takes the index.
+    .where("image_tag", ">", "")
+    .execute();
+  const isBefore = (a: (typeof rows)[0], b: (typeof rows)[0]) =>
+    a.created_at === b.created_at ? a.id < b.id : a.created_at < b.created_at;
+  return rows.toSorted((a, b) => (isBefore(a, b) ? 1 : -1)).map(({ id }) => id);
+}
+
+/** Spaces that have more builds with an image than so many. */
+export async function listSpacesWithManyImages(reader: Reader, more: number): Promise<string[]> {
+  const rows = await reader
+    .selectFrom("builds")
+    .select("space_id")
+    .where("status", "=", "completed")
+    .where("image_tag", "is not", null)
+    .groupBy("space_id")
+    .having((eb) => eb.fn.countAll(), ">", more)
+    .execute();
+  return rows.map((row) => row.space_id);
+}
+
+/** Which of these builds of a space a session has that may still have a computer, or a computer that waits for one. */
+export async function listBuildsInUse(
+  reader: Reader,
+  spaceId: string,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const sessions = await reader
+    .selectFrom("sessions")
+    .select("build_id")
+    .distinct()
+    .where("desired", "in", ["running", "deleted"])
+    .where("build_id", "in", ids)
+    .execute();
+  const pooled = await reader
+    .selectFrom("pool_computers")
+    .select("build_id")
+    .where("space_id", "=", spaceId)
+    .where("build_id", "in", ids)
+    .execute();
+  return new Set([...sessions, ...pooled].flatMap(({ build_id }) => build_id ?? []));
+}
+
+/** Builds as they are, which stay so until the commit. */
+export async function lockBuilds(transaction: Transaction, ids: readonly string[]): Promise<StoredBuild[]> {
+  if (ids.length === 0) return [];
+  const select = transaction.selectFrom("builds").selectAll().where("id", "in", ids);
+  return (await deciding(transaction, select).execute()).map(toBuild);
+}
+
+/**
+ * Whether a build has its image, and keeps it until the commit: whoever makes a session of it in this transaction finds the
+ * image there. Several may at once.
+ */
+export async function holdBuildImage(transaction: Transaction, id: string): Promise<boolean> {
+  const select = transaction.selectFrom("builds").select("image_tag").where("id", "=", id);
+  // MariaDB has no other words for it.
+  const held = locksRows(transaction) ? select.modifyEnd(sql`lock in share mode`) : select;
+  const row = await held.executeTakeFirst();
+  return row !== undefined && row.image_tag !== null;
 }
 
 export interface BuildQuery {

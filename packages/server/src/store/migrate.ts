@@ -8,6 +8,7 @@ import * as servers from "./migrations/0004-servers.ts";
 import * as listIndexes from "./migrations/0005-list-indexes.ts";
 import * as idempotencyQuotas from "./migrations/0006-idempotency-quotas.ts";
 import * as errands from "./migrations/0007-errands.ts";
+import * as removals from "./migrations/0008-removals.ts";
 import * as lighterIndexes from "./migrations/0009-lighter-indexes.ts";
 import type { Database } from "./rows.ts";
 
@@ -19,6 +20,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0005-list-indexes": listIndexes,
   "0006-idempotency-quotas": idempotencyQuotas,
   "0007-errands": errands,
+  "0008-removals": removals,
   "0009-lighter-indexes": lighterIndexes,
 };
 

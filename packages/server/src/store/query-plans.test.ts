@@ -6,9 +6,16 @@ import type { DatabaseAddress } from "../config.ts";
 import type { Scope } from "../domain/access-scope.ts";
 import { listAccounts } from "./accounts.ts";
 import { listAgents, listBuildableAgents } from "./agents.ts";
+import { listArtifactKeys } from "./artifacts.ts";
 import { listAuditEvents } from "./audit.ts";
 import { listBuildLog } from "./build-logs.ts";
-import { listBuilds, listSpacesToBuild } from "./builds.ts";
+import {
+  listBuilds,
+  listBuildsInUse,
+  listBuildsWithImage,
+  listSpacesToBuild,
+  listSpacesWithManyImages,
+} from "./builds.ts";
 import { encodeCursor, encodeSeqCursor } from "./cursors.ts";
 import { dialectOf } from "./dialect.ts";
 import { listWrappedKeys } from "./encryption-keys.ts";
@@ -27,6 +34,7 @@ import { migrate } from "./migrate.ts";
 import { parseMysqlAddress } from "./mysql-address.ts";
 import { MysqlPool } from "./mysql-pool.ts";
 import { listPoolComputers } from "./pool-computers.ts";
+import { listRemovals, listSpacesWithRemovals } from "./removals.ts";
 import { listAccountBindings, listRoleBindings } from "./role-bindings.ts";
 import { listRoles } from "./roles.ts";
 import type { Database, SessionRow } from "./rows.ts";
@@ -60,6 +68,12 @@ const LISTS: Readonly<Record<string, readonly ((reader: Reader) => Promise<unkno
     (reader) => listAuditEvents(reader, { ...from, space: { id: spaceId } }),
     (reader) => listAuditEvents(reader, { ...from, principal: "admin", cursor: encodeSeqCursor(1500) }),
   ],
+  listArtifactKeys: [(reader) => listArtifactKeys(reader, spaceId)],
+  listBuildsInUse: [(reader) => listBuildsInUse(reader, spaceId, [id("build", 1), id("build", 2)])],
+  listBuildsWithImage: [(reader) => listBuildsWithImage(reader, spaceId)],
+  listRemovals: [(reader) => listRemovals(reader, spaceId)],
+  listSpacesWithManyImages: [(reader) => listSpacesWithManyImages(reader, 5)],
+  listSpacesWithRemovals: [(reader) => listSpacesWithRemovals(reader)],
   listBuildLog: [(reader) => listBuildLog(reader, id("build", 1), 10, 100)],
   listBuilds: [
     (reader) => listBuilds(reader, { spaceId, limit: 20 }),
@@ -119,12 +133,16 @@ const WHOLE: ReadonlySet<string> = new Set([
   "listErrandSubjects",
   "listSpaceIds",
   "listServers",
+  "listSpacesWithRemovals",
   "listFreeLeases",
   "listSpaceNames",
 ]);
 /** Lists of a few rows that an index finds, sorted afterwards. */
 const SORTED: ReadonlySet<string> = new Set([
   "listSpacesToBuild",
+  "listBuildsInUse",
+  "listRemovals",
+  "listSpacesWithManyImages",
   "listSessionsWithWork",
   "listUnfinishedMessages",
   "listAccountBindings",

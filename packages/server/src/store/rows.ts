@@ -22,6 +22,7 @@ export interface Database {
   readonly audit_head: AuditHeadRow;
   readonly agents: AgentRow;
   readonly artifacts: ArtifactRow;
+  readonly removals: RemovalRow;
   readonly builds: BuildRow;
   readonly build_logs: BuildLogRow;
   readonly sessions: SessionRow;
@@ -202,15 +203,30 @@ export interface AgentRow {
 /** What a finished build of one agent is known by; the files are the runtime driver's. */
 export interface ArtifactRow {
   artifact_key: string;
+  /** Null for what an earlier version has built and no build names. */
+  space_id: string | null;
+  /** Key of the first generation of the same. */
+  identity: string | null;
+  generation: number | null;
   /** JSON: ResolvedManifest. */
   manifest: string;
   created_at: string;
+}
+
+/** What is to be removed from the runtime, unless a record owns it. */
+export interface RemovalRow {
+  kind: "artifact" | "build";
+  /** An artifact's key, a build's image tag. */
+  name: string;
+  /** Whose builds' lease its removal takes; the space itself may be gone. */
+  space_id: string;
 }
 
 export interface BuildRow {
   id: string;
   space_id: string;
   status: BuildStatus;
+  /** Null before the build is completed, and again when its image was removed because nobody needed it any more. */
   image_tag: string | null;
   /** JSON: BuiltAgent[]. */
   agents: string;

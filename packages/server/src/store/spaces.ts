@@ -1,7 +1,10 @@
 import { randomUUIDv7 } from "node:crypto";
 import { DEFAULT_SPACE, type Space, SpaceSettings } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
+import { deleteArtifact, listArtifactKeys } from "./artifacts.ts";
+import { listBuildsWithImage, lockBuilds } from "./builds.ts";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
+import { putRemovals } from "./removals.ts";
 import type { SpaceRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
 import type { Reader, Transaction } from "./store.ts";
@@ -104,14 +107,29 @@ export async function updateSpace(transaction: Transaction, id: string, change: 
   return getSpaceById(transaction, id);
 }
 
-/** Removes a space with all its records. Its sessions must be deleted before, so that nothing real is left behind. */
+/**
+ * Removes a space with all its records. Its sessions must be deleted before, so that nothing real is left behind; what was
+ * built for it is named for removal.
+ */
 export async function deleteSpace(transaction: Transaction, id: string): Promise<void> {
+  await disownBuilt(transaction, id);
   const sessions = transaction.selectFrom("sessions").select("id").where("space_id", "=", id);
   await transaction.deleteFrom("events").where("session_id", "in", sessions).execute();
   await transaction.deleteFrom("messages").where("session_id", "in", sessions).execute();
   await transaction.deleteFrom("sessions").where("space_id", "=", id).execute();
   await transaction.deleteFrom("message_times").where("space_id", "=", id).execute();
   await transaction.deleteFrom("spaces").where("id", "=", id).execute();
+}
+
+async function disownBuilt(transaction: Transaction, spaceId: string): Promise<void> {
+  const keys = await listArtifactKeys(transaction, spaceId);
+  const builds = await lockBuilds(transaction, await listBuildsWithImage(transaction, spaceId));
+  const tags = builds.flatMap(({ image_tag }) => image_tag ?? []);
+  await putRemovals(transaction, [
+    ...tags.map((name) => ({ kind: "build" as const, name, space_id: spaceId })),
+    ...keys.map((name) => ({ kind: "artifact" as const, name, space_id: spaceId })),
+  ]);
+  for (const key of keys) await deleteArtifact(transaction, key);
 }
 
 export async function ensureDefaultSpace(transaction: Transaction): Promise<StoredSpace> {

@@ -31,7 +31,7 @@ function nameTaken(name: string): RaworcError {
 
 export function spaceRoutes(
   app: FastifyInstance,
-  { access, pool, sessionLog, sessions, messages, store, wakeups }: Collaborators,
+  { access, builds, pool, sessionLog, sessions, messages, store, wakeups }: Collaborators,
 ): void {
   const bySpace = ({ params }: { params: { space: string } }) => locateSpace(store.read, params.space);
 
@@ -98,6 +98,8 @@ export function spaceRoutes(
     await pool.drain(space.id, AbortSignal.any([signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]));
     // Bindings to the space and tokens limited to it go with it.
     await access.change((transaction) => deleteSpace(transaction, space.id));
+    // A build that runs ends, and what was built goes.
+    builds.interrupt(space.id);
     return undefined;
   });
 }
