@@ -9,12 +9,12 @@ import { openKeyring } from "../secrets/open-keyring.ts";
 import type { Keyring } from "../security/keyring.ts";
 import type { Keys } from "../security/keys.ts";
 import { Passwords } from "../security/passwords.ts";
-import { LoginThrottle } from "../security/throttle.ts";
 import { Tokens } from "../security/tokens.ts";
 import type { Store } from "../store/store.ts";
 import { Authenticator } from "./authenticator.ts";
 import { seedAccounts } from "./first-accounts.ts";
 import { createLogin, type Login } from "./login.ts";
+import { LoginThrottle } from "./login-throttle.ts";
 
 /** Who may do what, what is kept from all others, and what is told of both. */
 export interface Identity {
@@ -56,7 +56,7 @@ export async function openIdentity(plain: Store, keys: Keys, options: IdentityOp
   const tokens = new Tokens({ secret: keys.signing });
   const access = new Authenticator({ store, tokens });
   const refusals = new RefusalBudget();
-  const throttle = new LoginThrottle();
+  const throttle = new LoginThrottle({ store: plain });
   const login = createLogin({ store, audit, refusals, passwords, throttle, tokens });
   return { store, audit, refusals, keyring, access, passwords, throttle, login, close: () => audit.close() };
 }

@@ -4,10 +4,10 @@ import type { AuditLog } from "../audit/audit-log.ts";
 import type { RefusalBudget } from "../audit/refusal-budget.ts";
 import type { Passwords } from "../security/passwords.ts";
 import { addressGroup } from "../security/source-address.ts";
-import type { LoginThrottle } from "../security/throttle.ts";
 import type { Tokens } from "../security/tokens.ts";
 import { findAccount, type StoredAccount } from "../store/accounts.ts";
 import type { Store } from "../store/store.ts";
+import type { LoginThrottle } from "./login-throttle.ts";
 
 export interface LoginOptions {
   readonly store: Store;

@@ -10,6 +10,7 @@ import * as idempotencyQuotas from "./migrations/0006-idempotency-quotas.ts";
 import * as errands from "./migrations/0007-errands.ts";
 import * as removals from "./migrations/0008-removals.ts";
 import * as lighterIndexes from "./migrations/0009-lighter-indexes.ts";
+import * as loginFailures from "./migrations/0010-login-failures.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -22,6 +23,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0007-errands": errands,
   "0008-removals": removals,
   "0009-lighter-indexes": lighterIndexes,
+  "0010-login-failures": loginFailures,
 };
 
 const LOCK_WAIT_S = 120;

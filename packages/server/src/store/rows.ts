@@ -13,6 +13,7 @@ export interface Database {
   readonly accounts: AccountRow;
   readonly roles: RoleRow;
   readonly role_bindings: RoleBindingRow;
+  readonly login_failures: LoginFailureRow;
   readonly revoked_tokens: RevokedTokenRow;
   readonly api_tokens: ApiTokenRow;
   readonly secrets: SecretRow;
@@ -80,6 +81,14 @@ export interface SpaceRow {
   created_at: string;
   updated_at: string;
   created_by: string;
+}
+
+export interface LoginFailureRow {
+  /** Hash of an account's name or of an address. */
+  subject: string;
+  /** JSON: milliseconds since 1970, oldest first. */
+  times: string;
+  last_at: number;
 }
 
 export interface AccountRow {
