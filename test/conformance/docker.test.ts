@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomUUIDv7 } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -251,8 +251,16 @@ describeWith(["docker"], "docker", () => {
       expect(await output(driver, spec.id, `cat ${path}/file`)).toBe("agent");
     });
 
-    it("leaves nothing after a reset", async () => {
+    it("leaves nothing after a reset, which waits for whoever is still in its way", async () => {
+      const spec = specOf();
+      await open(driver, spec);
+      const labels = ["--label", "raworc.managed=true", "--label", `raworc.instance=${instanceId}`];
+      await docker("create", ...labels, "--label", "raworc.kind=work", "raworc_session:dev", "true");
+      const disk = join(fixture.dataDirectory, "docker", new Names(instanceId).folder, "volumes", spec.id, "mount");
+      // What a killed server has started may hold a disk a moment longer than its server.
+      const holder = driver.capabilities.limits.disk_mb ? spawn("sleep", ["1"], { cwd: disk }) : undefined;
       await driver.reset();
+      holder?.kill();
       const label = ["--filter", `label=raworc.instance=${instanceId}`];
       for (const noun of ["container", "volume", "network", "image"]) {
         const all = noun === "container" || noun === "image" ? ["--all"] : [];

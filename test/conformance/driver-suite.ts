@@ -461,11 +461,10 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
       it("starts sessions of a build with its artifacts, read-only and harmless", async () => {
         const buildId = randomUUIDv7();
         const signal = AbortSignal.timeout(60_000);
-        const tag = await driver.composeBuild(
-          { buildId, spaceName: "default", spaceId: "space", artifactKeys: [key] },
-          signal,
-        );
-        expect(tag).toBe(`raworc_space_default:${buildId}`);
+        const composition = { buildId, spaceName: "a--b_-_c", spaceId: "space", artifactKeys: [key] };
+        const tag = await driver.composeBuild(composition, signal);
+        expect(tag).toBe(driver.buildTag(composition));
+        expect(driver.buildTag({ buildId, spaceName: "default" })).toBe(`raworc_space_default:${buildId}`);
         const id = await started({ build: { buildId, imageTag: tag, artifactKeys: [key] } });
         expect(await inside(`cat ${path}/sub/file ${path}/hard ${path}/closed/file; ${path}/run`, id)).toBe(
           "built\nbuilt\nx\nran",

@@ -4,6 +4,7 @@ import { type App, openRuntime, startApp } from "./app.ts";
 import { type Config, ConfigError, loadConfig, processEnvironment } from "./config.ts";
 import { checkInstallation } from "./installation-check.ts";
 import { DriverError } from "./runtime/driver.ts";
+import { persist } from "./runtime/persistence.ts";
 import { KeyError } from "./security/keys.ts";
 import { openStore } from "./store/store.ts";
 import { createLog, type Logger } from "./telemetry/log.ts";
@@ -92,7 +93,7 @@ async function reset(config: Config, log: Logger): Promise<void> {
   } finally {
     await store.close();
   }
-  await rm(config.dataDirectory, { recursive: true, force: true });
+  await persist(() => rm(config.dataDirectory, { recursive: true, force: true }));
 }
 
 function print({ isGood, lines }: Report): void {

@@ -2,11 +2,6 @@ import { COMPUTER, type HostAgent } from "@raworc/contract";
 import type { BuildReference } from "../runtime/driver.ts";
 import type { StoredBuild } from "../store/builds.ts";
 
-/** Name of a build's image; the space's name is that of the time of the build. */
-export function imageTagOf(spaceName: string, buildId: string): string {
-  return `raworc_space_${spaceName}:${buildId}`;
-}
-
 /** What a computer is started from. Null for a build that is not completed, or whose image was removed. */
 export function referenceOfBuild(build: StoredBuild): BuildReference | null {
   if (build.image_tag === null) return null;

@@ -23,7 +23,6 @@ import { AgentBuilder } from "./agent-builder.ts";
 import { BuildFailure } from "./build/build-failure.ts";
 import type { SourceResolver } from "./build/source-resolver.ts";
 import { BuildLogWriter } from "./build-log.ts";
-import { imageTagOf } from "./build-reference.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
@@ -184,7 +183,7 @@ export class Builds {
     const keys = new Set(results.flatMap((agent) => agent.artifact_key ?? []));
     const composition = { buildId: build.id, spaceName: space.name, spaceId: space.id, artifactKeys: [...keys] };
     // From here on the image may be there: it goes unless the build is recorded as completed.
-    const image = imageTagOf(space.name, build.id);
+    const image = driver.buildTag(composition);
     const removal = { kind: "build", name: image, space_id: space.id } as const;
     await this.#record(space.id, (transaction) => putRemovals(transaction, [removal]));
     await faults.around("build_compose", () => driver.composeBuild(composition, signal));

@@ -136,7 +136,9 @@ export interface RuntimeDriver {
   /** Stores a folder of a running builder, read-only from then on. All or nothing. */
   storeArtifact(key: string, source: ArtifactSource, signal: AbortSignal): Promise<void>;
   removeArtifact(key: string): Promise<void>;
-  /** Makes what sessions of a build start from, and gives its tag `raworc_space_{space}:{buildId}`. */
+  /** What `composeBuild` gives: `raworc_space_{space}:{buildId}`, as far as the driver can have the space's name in it. Pure. */
+  buildTag(build: Pick<BuildComposition, "spaceName" | "buildId">): string;
+  /** Makes what sessions of a build start from, and gives its tag. */
   composeBuild(build: BuildComposition, signal: AbortSignal): Promise<string>;
   removeBuild(imageTag: string): Promise<void>;
   /** Digest of the toolchain that builds and runs agents; part of an artifact's key. */

@@ -1,7 +1,7 @@
 import { type ComputerKind, type ComputerStatus, DriverError } from "../driver.ts";
 import { InspectedContainer, InspectedVolume, ListedContainers, ListedVolumes } from "./engine-answers.ts";
 import type { EngineClient } from "./engine-client.ts";
-import { COMPUTER_KINDS, type Names } from "./names.ts";
+import { COMPUTER_KINDS, LABEL, type Names } from "./names.ts";
 
 export interface FoundContainer {
   readonly id: string;
@@ -72,6 +72,13 @@ export class Computers {
       if (computer === undefined) return [];
       return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status: toStatus(State) }];
     });
+  }
+
+  /** Removes containers of the control plane's own work, which end with the server that made them. */
+  async removeWork(): Promise<void> {
+    const query = { all: "1", filters: this.#names.filter() };
+    const listed = await this.#client.json({ method: "GET", path: "/containers/json", query }, ListedContainers);
+    for (const { Id, Labels } of listed) if (Labels?.[LABEL.kind] === "work") await this.removeContainer(Id);
   }
 
   /** Name of the volume of an id, where there is one. */

@@ -17,6 +17,7 @@ import {
   type RuntimeDriver,
 } from "../driver.ts";
 import type { DriverOptions } from "../driver-options.ts";
+import { persist } from "../persistence.ts";
 import { ArtifactImages } from "./artifact-images.ts";
 import { ComputerStarter } from "./computer-starter.ts";
 import { Computers } from "./computers.ts";
@@ -302,6 +303,10 @@ export class DockerDriver implements RuntimeDriver {
     return this.#images.removeArtifact(key);
   }
 
+  buildTag({ buildId, spaceName }: Pick<BuildComposition, "spaceName" | "buildId">): string {
+    return this.#parts.names.build(spaceName, buildId);
+  }
+
   composeBuild(build: BuildComposition, signal: AbortSignal): Promise<string> {
     return this.#images.compose(build, signal);
   }
@@ -322,9 +327,14 @@ export class DockerDriver implements RuntimeDriver {
       .digest("hex");
   }
 
-  async reset(): Promise<void> {
+  reset(): Promise<void> {
+    return persist(() => this.#reset());
+  }
+
+  async #reset(): Promise<void> {
     const { client, names, sockets, directory } = this.#parts;
     for (const { id } of await this.list()) await this.remove(id, { volume: true });
+    await this.#computers.removeWork();
     const query = { filters: names.filter() };
     for (const { Id, RepoTags } of await client.json({ method: "GET", path: "/images/json", query }, ListedImages)) {
       for (const tag of RepoTags ?? []) if (tag !== NO_TAG) await this.#images.removeImage(tag);

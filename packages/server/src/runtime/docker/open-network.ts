@@ -76,8 +76,18 @@ export class OpenNetwork {
     this.#wasReady = false;
     const network = await client.find({ method: "GET", path: `/networks/${names.network}` }, InspectedNetwork);
     const ours = network !== undefined && names.owns(network.Labels);
-    if (ours) await client.run({ method: "DELETE", path: `/networks/${network.Id}` }, [404]);
+    if (ours) await this.#removeNetwork(network.Id);
     await fence.remove({ thorough: ours });
+  }
+
+  async #removeNetwork(id: string): Promise<void> {
+    try {
+      await this.#options.client.run({ method: "DELETE", path: `/networks/${id}` }, [404]);
+    } catch (error) {
+      if (!isStatus(error, 403)) throw error;
+      const message = "The network of open sessions still has containers; what is being removed will leave it.";
+      throw new DriverError(message, { cause: error, transient: true });
+    }
   }
 
   async #make(): Promise<void> {

@@ -95,7 +95,8 @@ export class SizedVolumes implements Volumes {
   async release(id: string): Promise<void> {
     const places = [...COMPUTER_KINDS.map((kind) => this.#place(kind, id)), this.#mount(id)];
     for (const place of places) {
-      if (await isMountPoint(place)) await this.#explained(() => runProgram("umount", [place]));
+      // Two servers may have mounted it, one over the other.
+      while (await isMountPoint(place)) await this.#explained(() => runProgram("umount", [place]));
     }
   }
 

@@ -14,6 +14,10 @@ export class BuildRecords {
     this.#artifacts = artifacts;
   }
 
+  tag({ buildId, spaceName }: Pick<BuildComposition, "spaceName" | "buildId">): string {
+    return `raworc_space_${spaceName}:${buildId}`;
+  }
+
   async compose({ buildId, spaceName, spaceId, artifactKeys }: BuildComposition): Promise<string> {
     const missing = artifactKeys.filter((key) => !this.#artifacts.has(key));
     if (missing.length > 0) {
@@ -21,7 +25,7 @@ export class BuildRecords {
         transient: false,
       });
     }
-    const imageTag = `raworc_space_${spaceName}:${buildId}`;
+    const imageTag = this.tag({ buildId, spaceName });
     const path = this.#path(buildId);
     await writeFile(`${path}.new`, JSON.stringify({ imageTag, spaceId, artifactKeys }));
     await rename(`${path}.new`, path);

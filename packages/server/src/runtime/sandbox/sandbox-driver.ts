@@ -11,6 +11,7 @@ import type {
   ObservedComputer,
   RuntimeDriver,
 } from "../driver.ts";
+import { persist } from "../persistence.ts";
 import { Artifacts } from "./artifacts.ts";
 import { BuildRecords } from "./build-records.ts";
 import { capabilitiesOf, checkSandbox } from "./check.ts";
@@ -137,6 +138,10 @@ class SandboxDriver implements RuntimeDriver {
     return this.#turns.run(`artifact ${checkName(key)}`, () => this.#artifacts.remove(key));
   }
 
+  buildTag(build: Pick<BuildComposition, "spaceName" | "buildId">): string {
+    return this.#builds.tag(build);
+  }
+
   async composeBuild(build: BuildComposition, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     return this.#builds.compose(build);
@@ -152,12 +157,14 @@ class SandboxDriver implements RuntimeDriver {
     return this.#toolchain;
   }
 
-  async reset(): Promise<void> {
+  reset(): Promise<void> {
     const { artifacts, builds, root } = this.#surroundings.layout;
-    for (const { id } of await this.list()) await this.remove(id, { volume: true });
-    for (const key of await namesIn(artifacts)) await this.#artifacts.remove(key);
-    await rm(builds, { recursive: true, force: true });
-    await rm(root, { recursive: true, force: true });
+    return persist(async () => {
+      for (const { id } of await this.list()) await this.remove(id, { volume: true });
+      for (const key of await namesIn(artifacts)) await this.#artifacts.remove(key);
+      await rm(builds, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true });
+    });
   }
 
   /** Computers stay as they are. */
