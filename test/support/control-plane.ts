@@ -12,8 +12,10 @@ import { RequestRates } from "../../packages/server/src/http/request-rates.ts";
 import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
 import { Builds } from "../../packages/server/src/operator/builds.ts";
+import { BuiltAgents } from "../../packages/server/src/operator/built-agents.ts";
 import { Faults } from "../../packages/server/src/operator/faults.ts";
 import { Idle } from "../../packages/server/src/operator/idle.ts";
+import { MessageAcceptance } from "../../packages/server/src/operator/message-acceptance.ts";
 import { Messages } from "../../packages/server/src/operator/messages.ts";
 import { SessionLog } from "../../packages/server/src/operator/session-log.ts";
 import { SessionOpener } from "../../packages/server/src/operator/session-opener.ts";
@@ -107,7 +109,9 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   });
   const idle = new Idle({ ...shared, sessionLog, sessions });
   const opener = new SessionOpener({ ...shared, sessionLog, sessions, pool, environmentOf });
-  const messages = new Messages({ ...shared, sessionLog, sessions });
+  const builtAgents = new BuiltAgents(store.read);
+  const messages = new Messages({ ...shared, sessionLog, sessions, builtAgents });
+  const acceptance = new MessageAcceptance({ ...shared, sessionLog, messages, builtAgents });
   const builds = new Builds({
     ...shared,
     environment: {},
@@ -149,6 +153,7 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
     sessionLog,
     sessions,
     messages,
+    acceptance,
     builds,
     opener,
     pool,

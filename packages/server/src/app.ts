@@ -13,11 +13,13 @@ import { RequestRates } from "./http/request-rates.ts";
 import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
+import { BuiltAgents } from "./operator/built-agents.ts";
 import { Errands } from "./operator/errands.ts";
 import { Faults } from "./operator/faults.ts";
 import type { EnvironmentOf } from "./operator/host-claim.ts";
 import { Idle } from "./operator/idle.ts";
 import { Leases } from "./operator/leases.ts";
+import { MessageAcceptance } from "./operator/message-acceptance.ts";
 import { Messages } from "./operator/messages.ts";
 import { Operator } from "./operator/operator.ts";
 import { Servers } from "./operator/servers.ts";
@@ -188,7 +190,9 @@ async function compose(
   });
   const opener = new SessionOpener({ ...shared, sessionLog, sessions, pool, environmentOf });
   const idle: Idle = new Idle({ ...shared, sessionLog, sessions });
-  const messages: Messages = new Messages({ ...shared, sessionLog, sessions });
+  const builtAgents = new BuiltAgents(store.read);
+  const messages: Messages = new Messages({ ...shared, sessionLog, sessions, builtAgents });
+  const acceptance = new MessageAcceptance({ ...shared, sessionLog, messages, builtAgents });
   const { allowLocalSources } = config;
   const onCompleted = (spaceId: string) => pool.wake(spaceId);
   const builds: Builds = new Builds({ ...shared, environment, allowLocalSources, onCompleted });
@@ -232,6 +236,7 @@ async function compose(
     sessionLog,
     sessions,
     messages,
+    acceptance,
     builds,
     opener,
     pool,

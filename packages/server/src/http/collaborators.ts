@@ -1,5 +1,6 @@
 import type { Identity } from "../access/identity.ts";
 import type { Builds } from "../operator/builds.ts";
+import type { MessageAcceptance } from "../operator/message-acceptance.ts";
 import type { Messages } from "../operator/messages.ts";
 import type { SessionLog } from "../operator/session-log.ts";
 import type { SessionOpener } from "../operator/session-opener.ts";
@@ -20,6 +21,7 @@ export interface Collaborators
   readonly sessionLog: SessionLog;
   readonly sessions: Sessions;
   readonly messages: Messages;
+  readonly acceptance: MessageAcceptance;
   readonly builds: Builds;
   readonly opener: SessionOpener;
   readonly pool: Pick<WarmPool, "drain" | "counts">;

@@ -46,6 +46,11 @@ export class Connections {
     return ready !== undefined;
   }
 
+  /** Whether a use would begin at once. */
+  isReady(id: string): boolean {
+    return this.#ready.get(id)?.outdated === false;
+  }
+
   /** The connection by which an outdated computer is told anew. */
   outdated(id: string): HostConnection | undefined {
     const ready = this.#ready.get(id);

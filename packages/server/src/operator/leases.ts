@@ -102,10 +102,14 @@ export class Leases {
    * taken the key over meanwhile; else nobody can until this transaction has committed.
    */
   async guard(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
-    const holder = await findLeaseHolder(transaction, { kind, key });
-    if (holder === this.#servers.id) return;
+    if (await this.isMine(transaction, kind, key)) return;
     this.#held[kind].delete(key);
     throw new LeaseLost(`The ${kind} ${key} is another server's now`);
+  }
+
+  /** Whether this server does the work of a key, which then stays so until the transaction has committed. */
+  async isMine(transaction: Transaction, kind: LeaseKind, key: string): Promise<boolean> {
+    return (await findLeaseHolder(transaction, { kind, key })) === this.#servers.id;
   }
 
   /** Gives a key up: there is no more work, and whoever finds some takes it. */

@@ -1,4 +1,5 @@
 import type { FailureCode, HostMessageEnd, Message, MessageError } from "@raworc/contract";
+import type { NewEvent } from "../store/events.ts";
 import {
   insertMessage,
   listUnfinishedMessages,
@@ -21,13 +22,8 @@ export type MessageEnd =
   | { readonly status: "failed"; readonly reply: Reply; readonly error: MessageError }
   | { readonly status: "cancelled"; readonly reason: string; readonly code?: FailureCode };
 
-/** The one end of a message: its status, its reply and the event, within the transaction at hand. */
-export async function endMessage(
-  transaction: Transaction,
-  append: Append,
-  message: StoredMessage,
-  end: MessageEnd,
-): Promise<void> {
+/** The one end of a message, within the transaction at hand: its status, its reply, and the event to append. */
+export async function endMessage(transaction: Transaction, message: StoredMessage, end: MessageEnd): Promise<NewEvent> {
   const error: MessageError | null =
     end.status === "done"
       ? null
@@ -50,7 +46,7 @@ export async function endMessage(
           }),
         );
   const data = { message_id: message.id, status: end.status, reply, ...(error === null ? {} : { error }) };
-  await append(message.session_id, [{ type: "message.end", data }]);
+  return { type: "message.end", data };
 }
 
 /** The host's end in the words of the record. Its texts come out of a session: they are bounded by the connection. */
@@ -93,9 +89,7 @@ export async function failUnfinishedMessages(
   sessionId: string,
   error: { readonly code: FailureCode; readonly message: string },
 ): Promise<void> {
-  for (const message of await listUnfinishedMessages(transaction, sessionId)) {
-    await endMessage(transaction, append, message, failedBySystem(error));
-  }
+  await endUnfinishedMessages(transaction, append, sessionId, failedBySystem(error));
 }
 
 export async function cancelUnfinishedMessages(
@@ -104,7 +98,18 @@ export async function cancelUnfinishedMessages(
   sessionId: string,
   reason: string,
 ): Promise<void> {
+  await endUnfinishedMessages(transaction, append, sessionId, { status: "cancelled", reason });
+}
+
+async function endUnfinishedMessages(
+  transaction: Transaction,
+  append: Append,
+  sessionId: string,
+  end: MessageEnd,
+): Promise<void> {
+  const events: NewEvent[] = [];
   for (const message of await listUnfinishedMessages(transaction, sessionId)) {
-    await endMessage(transaction, append, message, { status: "cancelled", reason });
+    events.push(await endMessage(transaction, message, end));
   }
+  await append(sessionId, events);
 }

@@ -1,22 +1,11 @@
-import {
-  AGENT_TIMEOUT_DEFAULT_S,
-  type HostMessage,
-  type HostMessageEnd,
-  type HostMessageLine,
-  isRaworcError,
-} from "@raworc/contract";
+import { isRaworcError } from "@raworc/contract";
 import type { Logger } from "pino";
 import { outsideOfCalls } from "../audit/audit-note.ts";
-import { contentForAgent } from "../domain/addressing.ts";
-import type { HostConnection } from "../runtime/host-connection.ts";
-import { findBuild } from "../store/builds.ts";
-import { countDeltas } from "../store/events.ts";
 import {
   findMessage,
   findNextMessage,
   findRunningMessage,
   listSessionsWithWork,
-  readHistory,
   type StoredMessage,
   updateMessage,
 } from "../store/messages.ts";
@@ -24,23 +13,21 @@ import { findSession, type StoredSession, updateSession } from "../store/session
 import type { Store, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import type { Operations } from "../telemetry/operations.ts";
+import type { BuiltAgents } from "./built-agents.ts";
 import type { Lease } from "./connections.ts";
-import { DeltaWriter } from "./delta-writer.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
-import { endMessage, endOfHost, failedBySystem, type MessageEnd } from "./message-ends.ts";
+import { HOST_GRACE_MS, MessageDelivery, type MessageDeliveryOptions } from "./message-delivery.ts";
+import { endMessage, type MessageEnd } from "./message-ends.ts";
+import { type StartedMessage, startEvents } from "./message-start.ts";
 import type { Append, SessionLog } from "./session-log.ts";
 import { recordPaused } from "./session-requests.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Wakeups } from "./wakeups.ts";
 
-/** Deliveries of one message that broke off before it is given up. The host runs it once, whatever their number. */
-const DELIVERIES_MAX = 5;
 /** What a running message gets to end when its session is to be paused. */
 const PAUSE_GRACE_MS = 30_000;
-/** The host ends a message at its time limit; if it has not after so much more, the host hangs. */
-const HOST_GRACE_MS = 30_000;
 
 export interface MessagesOptions {
   readonly store: Store;
@@ -48,6 +35,7 @@ export interface MessagesOptions {
   readonly wakeups: Wakeups;
   readonly leases: Leases;
   readonly sessions: Sessions;
+  readonly builtAgents: BuiltAgents;
   readonly log: Logger;
   readonly faults: Faults;
   readonly operations?: Operations | undefined;
@@ -57,12 +45,17 @@ export interface MessagesOptions {
 export class Messages {
   readonly #options: MessagesOptions;
   readonly #loop: KeyedLoop;
-  readonly #deliveries = new Map<string, number>();
+  readonly #delivery: MessageDelivery;
+  /** By session id: what was recorded as running and is not yet in the hands of a turn. */
+  readonly #started = new Map<string, StartedMessage>();
   /** By session id: ends the running message of a session that is to be paused. */
   readonly #pauses = new Map<string, NodeJS.Timeout>();
+  #isClosing = false;
 
   constructor(options: MessagesOptions) {
     this.#options = options;
+    const record: MessageDeliveryOptions["record"] = (sessionId, work) => this.#record(sessionId, work);
+    this.#delivery = new MessageDelivery({ ...options, record });
     this.#loop = new KeyedLoop({
       name: "messages",
       log: options.log,
@@ -82,8 +75,16 @@ export class Messages {
     for (const sessionId of await listSessionsWithWork(this.#options.store.read)) this.#loop.wake(sessionId);
   }
 
-  wake(sessionId: string): void {
+  /** Whether a message that is recorded now may be recorded as running: the computer waits for it, and is this server's. */
+  mayStart(sessionId: string): boolean {
+    const { leases, sessions } = this.#options;
+    return !this.#isClosing && leases.holds("session", sessionId) && sessions.isReady(sessionId);
+  }
+
+  /** There are messages to handle, the one that was started first. */
+  wake(sessionId: string, started?: StartedMessage): void {
     const { leases, wakeups } = this.#options;
+    if (started !== undefined) this.#started.set(sessionId, started);
     if (leases.holds("session", sessionId)) this.#loop.wake(sessionId);
     else wakeups.emit("messages", sessionId, undefined);
   }
@@ -157,6 +158,7 @@ export class Messages {
 
   /** Leaves off where it is: what runs goes on in the host and is fetched by the next server. */
   close(): Promise<void> {
+    this.#isClosing = true;
     for (const timer of this.#pauses.values()) clearTimeout(timer);
     this.#pauses.clear();
     return this.#loop.close();
@@ -171,8 +173,11 @@ export class Messages {
   }
 
   async #turn(sessionId: string, signal: AbortSignal): Promise<Outcome> {
+    const started = this.#started.get(sessionId);
+    this.#started.delete(sessionId);
     if (!(await this.#isMine(sessionId))) return "done";
     try {
+      if (started !== undefined && !(await this.#handleStarted(started, signal))) return "done";
       return await this.#handleAll(sessionId, signal);
     } catch (error) {
       if (!(error instanceof LeaseLost)) throw error;
@@ -197,13 +202,20 @@ export class Messages {
       if (message === undefined || session === undefined || !canWork(session)) return "done";
       if (session.pause_requested_at !== null) this.#pause(sessionId, session.pause_requested_at);
       if (!(await this.#handle(session, message, signal))) return "done";
-      this.#deliveries.delete(message.id);
     }
+  }
+
+  /** False when nothing more can be done now, or nothing is left to do. */
+  async #handleStarted({ message, session }: StartedMessage, signal: AbortSignal): Promise<boolean> {
+    const lease = await this.#acquire(message, signal);
+    if (lease === undefined) return false;
+    const { hasMore } = await this.#run(lease, session, message, false, signal);
+    return hasMore;
   }
 
   /** False when nothing more can be done now: the session has failed or gone. */
   async #handle(session: StoredSession, message: StoredMessage, signal: AbortSignal): Promise<boolean> {
-    const { operations } = this.#options;
+    const { faults, operations } = this.#options;
     if (message.agent === null) {
       operations?.begin("message", message.id, { session: session.id });
       await this.#end(message, await this.#unaddressed(session));
@@ -212,22 +224,41 @@ export class Messages {
     }
     const lease = await this.#acquire(message, signal);
     if (lease === undefined) return false;
-    const { faults } = this.#options;
+    const isResumed = message.status === "running";
     try {
       const begin = () => this.#begin(message);
-      if (message.status === "queued" && !(await faults.around("message_begin", begin))) return true;
+      if (!isResumed && !(await faults.around("message_begin", begin))) return true;
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+    await this.#run(lease, session, message, isResumed, signal);
+    return true;
+  }
+
+  /** Has a message that is recorded as running answered, and records its end. */
+  async #run(
+    lease: Lease,
+    session: StoredSession,
+    message: StoredMessage,
+    isResumed: boolean,
+    signal: AbortSignal,
+  ): Promise<{ hasMore: boolean }> {
+    const { faults, operations } = this.#options;
+    const { connection } = lease;
+    try {
       const waited = Date.now() - Date.parse(message.created_at);
-      operations?.begin("message", message.id, { session: session.id, agent: message.agent, waited_ms: waited });
-      const deliver = () => this.#deliver(lease.connection, session, message, signal);
+      operations?.begin("message", message.id, { session: session.id, agent: message.agent ?? "", waited_ms: waited });
+      const deliver = () => this.#delivery.deliver({ connection, session, message, isResumed, signal });
       const end = await faults.around("message_deliver", deliver);
-      await faults.around("message_end", () => this.#end(message, end));
+      const ended = await faults.around("message_end", () => this.#end(message, end));
       operations?.end("message", message.id, end.status, end.status === "failed" ? { code: end.error.code } : {});
       // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
-      const forget = () => lease.connection.forgetMessage(message.id, AbortSignal.timeout(10_000));
+      const forget = () => connection.forgetMessage(message.id, AbortSignal.timeout(10_000));
       faults.around("message_forget", forget).catch((error: unknown) => {
         this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
       });
-      return true;
+      return ended;
     } finally {
       operations?.leave("message", message.id);
       lease.release();
@@ -253,102 +284,9 @@ export class Messages {
       await updateMessage(transaction, message.id, { status: "running" });
       const busy = session.state !== "busy";
       if (busy) await updateSession(transaction, session.id, { state: "busy" });
-      await append(message.session_id, [
-        ...(busy ? [{ type: "session.state" as const, data: { state: "busy" } }] : []),
-        { type: "message.start", data: { message_id: message.id, agent: message.agent } },
-      ]);
+      await append(message.session_id, startEvents(message, busy));
       return true;
     });
-  }
-
-  /** Brings the message to the host, or takes up the answer again, and gives its end. Throws to be repeated. */
-  async #deliver(
-    connection: HostConnection,
-    session: StoredSession,
-    message: StoredMessage,
-    signal: AbortSignal,
-  ): Promise<MessageEnd> {
-    const { leases, log, sessions, store } = this.#options;
-    const build = session.build_id === null ? undefined : await findBuild(store.read, session.build_id);
-    const manifest = build?.agents.find((agent) => agent.name === message.agent)?.manifest ?? null;
-    const limitMs = (manifest?.timeout_s ?? AGENT_TIMEOUT_DEFAULT_S) * 1000 + HOST_GRACE_MS;
-    const deadline = AbortSignal.timeout(limitMs);
-    const writer = new DeltaWriter(message, (work) => this.#record(session.id, work));
-    try {
-      // Line 0 tells of the start; each delta in the log is one line more.
-      const resumed = message.status === "running";
-      const from = resumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
-      const request = await this.#request(session, message);
-      // A host that was told to forget a message would run it again.
-      if (!(await leases.hold("session", session.id))) throw new LeaseLost("This server was silent for too long");
-      const lines = connection.message(request, {
-        from,
-        signal: AbortSignal.any([signal, deadline]),
-        onOpen: () => this.#passOnCancel(connection, message.id, signal),
-      });
-      const end = await this.#take(lines, writer);
-      if (end !== undefined) return endOfHost(message, end);
-      throw new Error("The host's answer broke off");
-    } catch (error) {
-      // Neither the store nor other servers say anything about this delivery.
-      if (signal.aborted || error instanceof LeaseLost || isRaworcError(error, "not_ready")) throw error;
-      const deliveries = (this.#deliveries.get(message.id) ?? 0) + 1;
-      this.#deliveries.set(message.id, deliveries);
-      if (deadline.aborted) {
-        await sessions.restart(session.id);
-      } else {
-        sessions.lost(session.id);
-      }
-      if (deliveries < DELIVERIES_MAX) throw error;
-      log.error({ err: error, message: message.id }, "message given up");
-      return failedBySystem({
-        code: "computer_failed",
-        message: "The session computer could not be reached while the message ran; send it again if that is safe.",
-      });
-    }
-  }
-
-  /** A wish to cancel may have been recorded before the host knew of the message. */
-  #passOnCancel(connection: HostConnection, messageId: string, signal: AbortSignal): void {
-    const passOn = async (): Promise<void> => {
-      const current = await findMessage(this.#options.store.read, messageId);
-      if (current?.cancel_requested) await connection.cancelMessage(messageId, signal);
-    };
-    this.#options.faults.around("message_open", passOn).catch((error: unknown) => {
-      if (!signal.aborted) this.#options.log.warn({ err: error, message: messageId }, "cancel not passed on");
-    });
-  }
-
-  async #take(lines: AsyncIterable<HostMessageLine>, writer: DeltaWriter): Promise<HostMessageEnd | undefined> {
-    try {
-      for await (const line of lines) {
-        if (line.type === "delta") await writer.add(line.text);
-        else if (line.type === "end") return line;
-      }
-      return undefined;
-    } finally {
-      await writer.flush();
-    }
-  }
-
-  async #request(session: StoredSession, message: StoredMessage): Promise<HostMessage> {
-    const agent = message.agent ?? "";
-    const history = await readHistory(this.#options.store.read, session.id, message.seq);
-    return {
-      message_id: message.id,
-      agent,
-      content: contentForAgent(message.content, agent),
-      context: {
-        session_id: session.id,
-        space: session.space_name,
-        message_id: message.id,
-        timestamp: message.created_at,
-        created_by: session.created_by,
-        agent,
-        history,
-        metadata: message.metadata,
-      },
-    };
   }
 
   /** Records what was done for a session. Throws LeaseLost, and writes nothing, when another server does that now. */
@@ -365,31 +303,38 @@ export class Messages {
     this.#pauses.delete(sessionId);
   }
 
-  async #end(message: StoredMessage, end: MessageEnd): Promise<void> {
-    await this.#record(message.session_id, async (transaction, append) => {
+  /** Whether more messages wait, of a session whose messages are handled now. */
+  #end(message: StoredMessage, end: MessageEnd): Promise<{ hasMore: boolean }> {
+    return this.#record(message.session_id, async (transaction, append) => {
       const current = await findMessage(transaction, message.id);
-      if (current === undefined || (current.status !== "queued" && current.status !== "running")) return;
-      const session = await findSession(transaction, message.session_id);
-      const paused = session?.pause_requested_at != null;
-      const cancelledByPause = paused && end.status === "cancelled";
-      const told: MessageEnd = cancelledByPause ? { ...end, code: "paused", reason: "The session was paused" } : end;
-      await endMessage(transaction, append, current, told);
-      if (session === undefined || session.desired !== "running") return;
-      if (paused) {
-        this.#endPause(session.id);
-        await recordPaused(transaction, append, session.id);
-        return;
+      if (current === undefined || (current.status !== "queued" && current.status !== "running")) {
+        return { hasMore: true };
       }
-      const next = await findNextMessage(transaction, session.id);
-      const idle = session.state === "busy" && next === undefined;
-      await updateSession(transaction, session.id, { last_activity_at: now(), ...(idle ? { state: "idle" } : {}) });
-      if (idle) await append(session.id, [{ type: "session.state", data: { state: "idle" } }]);
+      const session = await findSession(transaction, message.session_id);
+      const isPaused = session?.pause_requested_at != null;
+      const isCancelledByPause = isPaused && end.status === "cancelled";
+      const told: MessageEnd = isCancelledByPause ? { ...end, code: "paused", reason: "The session was paused" } : end;
+      const ended = await endMessage(transaction, current, told);
+      if (session === undefined || session.desired !== "running") {
+        await append(message.session_id, [ended]);
+        return { hasMore: false };
+      }
+      if (isPaused) {
+        this.#endPause(session.id);
+        await append(session.id, [ended]);
+        await recordPaused(transaction, append, session.id);
+        return { hasMore: false };
+      }
+      const hasMore = (await findNextMessage(transaction, session.id)) !== undefined;
+      const rests = session.state === "busy" && !hasMore;
+      await updateSession(transaction, session.id, { last_activity_at: now(), ...(rests ? { state: "idle" } : {}) });
+      await append(session.id, rests ? [ended, { type: "session.state", data: { state: "idle" } }] : [ended]);
+      return { hasMore };
     });
   }
 
   async #unaddressed(session: StoredSession): Promise<MessageEnd> {
-    const build = session.build_id === null ? undefined : await findBuild(this.#options.store.read, session.build_id);
-    const names = build?.agents.map((agent) => agent.name) ?? [];
+    const names = (await this.#options.builtAgents.of(session)).map((agent) => agent.name);
     const content =
       names.length === 0
         ? "This session has no agents: register one in its space, wait for the build, and open a new session."

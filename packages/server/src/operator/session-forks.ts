@@ -80,6 +80,6 @@ async function lastSeq(
     const detail = "from_message is no message of this session.";
     throw new RaworcError("validation_failed", detail, { errors: [{ path: "body.from_message", message: detail }] });
   }
-  const reply = await findReply(transaction, message.id);
+  const reply = await findReply(transaction, message);
   return reply?.seq ?? message.seq;
 }

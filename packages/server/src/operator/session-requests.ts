@@ -1,29 +1,14 @@
-import {
-  type CreateMessage,
-  type CreateSession,
-  type Limits,
-  type Message,
-  type Network,
-  RaworcError,
-} from "@raworc/contract";
+import { type CreateSession, type Limits, type Network, RaworcError } from "@raworc/contract";
 import { nameSubject } from "../audit/audit-note.ts";
-import { addresseeOf } from "../domain/addressing.ts";
 import { limitsOfSpace, type SomeLimits } from "../domain/limits.ts";
-import { findAgent } from "../store/agents.ts";
 import { findBuild, findNewestBuild, holdBuildImage, type StoredBuild } from "../store/builds.ts";
-import {
-  findNextMessage,
-  findRunningMessage,
-  insertMessage,
-  presentMessage,
-  updateMessage,
-} from "../store/messages.ts";
+import { findNextMessage, findRunningMessage, updateMessage } from "../store/messages.ts";
 import { findSession, getSession, insertSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import { getSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Reader, Transaction } from "../store/store.ts";
 import { now } from "../store/time.ts";
 import { cancelUnfinishedMessages } from "./message-ends.ts";
-import { countMessage, requireRoomForSession, requireRoomToRun } from "./quotas.ts";
+import { requireRoomForSession, requireRoomToRun } from "./quotas.ts";
 import type { Append } from "./session-log.ts";
 
 /** Who asks, as records keep him. */
@@ -174,54 +159,6 @@ export async function deleteSession(
   await append(session.id, [{ type: "session.state", data: { state: "deleted", reason } }]);
 }
 
-/** Records a message of a user: its row and its event. The operator hands it to the agent. */
-export async function createMessage(
-  transaction: Transaction,
-  append: Append,
-  session: StoredSession,
-  request: CreateMessage,
-): Promise<Message> {
-  if (session.state === "error") throw inError(session);
-  const build = session.build_id === null ? undefined : await findBuild(transaction, session.build_id);
-  const names = build?.agents.map(({ name }) => name) ?? [];
-  if (request.agent !== undefined) await requireAgent(transaction, session, names, request.agent);
-  const agent = addresseeOf(request.content, request.agent, names) ?? null;
-  const message = await insertMessage(transaction, {
-    sessionId: session.id,
-    role: "user",
-    agent,
-    inReplyTo: null,
-    content: request.content,
-    metadata: request.metadata,
-    status: "queued",
-  });
-  await countMessage(transaction, session.space_id, message);
-  // A message wakes a computer that rests, and ends a pause.
-  if (session.state !== "paused" && session.tier === "stopped") await requireRoomToRun(transaction, session.space_id);
-  if (session.state === "paused") await resumeSession(transaction, append, session);
-  else await updateSession(transaction, session.id, { tier: "active", last_activity_at: message.created_at });
-  const shown = presentMessage(message);
-  await append(session.id, [{ type: "message.created", data: { ...shown, message_id: message.id } }]);
-  return shown;
-}
-
-async function requireAgent(
-  transaction: Transaction,
-  session: StoredSession,
-  names: readonly string[],
-  name: string,
-): Promise<void> {
-  const registered = await findAgent(transaction, session.space_id, name);
-  if (registered?.stopped === true) {
-    throw new RaworcError("agent_stopped", `The agent ${name} is stopped; deploy it to use it again.`);
-  }
-  if (names.includes(name)) return;
-  const known = names.length === 0 ? "it has none" : `it has: ${names.join(", ")}`;
-  throw new RaworcError("unknown_agent", `No agent ${name} in this session's build; ${known}.`, {
-    errors: [{ path: "body.agent", message: "is no agent of this session's build" }],
-  });
-}
-
 /** Records the wish to cancel the running message and gives its id. 409 when none runs. */
 export async function cancelRunning(transaction: Transaction, session: StoredSession): Promise<string> {
   const running = await findRunningMessage(transaction, session.id);
@@ -298,7 +235,7 @@ export async function wakeSession(transaction: Transaction, id: string): Promise
   await updateSession(transaction, id, { tier: "active", last_activity_at: now() });
 }
 
-function inError(session: StoredSession): RaworcError {
+export function inError(session: StoredSession): RaworcError {
   const detail = `The session is in state error (${session.error ?? "unknown"}); resume it first, or open a new one.`;
   return new RaworcError("wrong_state", detail);
 }

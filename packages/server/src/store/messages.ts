@@ -105,14 +105,13 @@ async function selectMessages(reader: Reader, rest: string, values: readonly unk
   return (await runStatement<MessageRow>(reader, statement, values)).map(toMessage);
 }
 
-export async function findReply(reader: Reader, messageId: string): Promise<StoredMessage | undefined> {
-  const row = await reader
-    .selectFrom("messages")
-    .selectAll()
-    .where("in_reply_to", "=", messageId)
-    .limit(1)
-    .executeTakeFirst();
-  return row === undefined ? undefined : toMessage(row);
+/** Replies come soon after what they answer, so few rows lie between. */
+export async function findReply(
+  reader: Reader,
+  message: Pick<StoredMessage, "id" | "session_id" | "seq">,
+): Promise<StoredMessage | undefined> {
+  const rest = "where session_id = ? and seq > ? and in_reply_to = ? order by seq limit 1";
+  return (await selectMessages(reader, rest, [message.session_id, message.seq, message.id]))[0];
 }
 
 // The statuses are written out as in the condition of the index that holds only such messages.

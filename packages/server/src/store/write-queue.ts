@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { RaworcError } from "@raworc/contract";
 import type { Kysely } from "kysely";
 import type { Database } from "./rows.ts";
@@ -54,10 +54,9 @@ export class WriteQueue {
   }
 
   async #drain(): Promise<void> {
-    // Whoever asks in this same tick joins the first group.
-    await Promise.resolve();
     try {
-      while (this.#entries.length > 0) await this.#group();
+      // All calls that have come in by now get as far as their writes first, and share a commit.
+      for (; this.#entries.length > 0; await this.#group()) await nextTurn();
     } finally {
       this.#running = undefined;
     }

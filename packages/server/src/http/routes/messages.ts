@@ -1,9 +1,7 @@
 import { CONTENT_MAX_BYTES, Message, RaworcError } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
-import { waitForReply } from "../../operator/message-waits.ts";
-import { createMessage } from "../../operator/session-requests.ts";
+import { ReplyWait } from "../../operator/message-waits.ts";
 import { countMessages, deleteEndedMessages, listMessages, presentMessage } from "../../store/messages.ts";
-import { getSession } from "../../store/sessions.ts";
 import type { GuardedCall } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { linkTo } from "../pages.ts";
@@ -11,7 +9,8 @@ import { causeOf } from "../request-observation.ts";
 import { route } from "../route.ts";
 import { locateSession, type SessionLocation } from "./locations.ts";
 
-export function messageRoutes(app: FastifyInstance, { messages, operations, sessionLog, store }: Collaborators): void {
+export function messageRoutes(app: FastifyInstance, collaborators: Collaborators): void {
+  const { acceptance, messages, operations, store, wakeups } = collaborators;
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
   const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
     locateSession(store.read, params.id, query);
@@ -44,7 +43,8 @@ export function messageRoutes(app: FastifyInstance, { messages, operations, sess
   ) => {
     const message = Message.parse(foreseen);
     if (body.wait !== "reply") return message;
-    return waitForReply(store, sessionLog, located.session.id, message.id, 0, signal);
+    const wait = new ReplyWait(store, wakeups, located.session.id, true);
+    return wait.reply(message, signal).finally(() => wait.close());
   };
 
   route(app, "messages.create", { locate: live, goOn }, async (call) => {
@@ -59,15 +59,14 @@ export function messageRoutes(app: FastifyInstance, { messages, operations, sess
         "The content is longer than 1 MiB; put long input into a file of the session.",
       );
     }
-    const { message, before } = await sessionLog.write(async (transaction, append) => {
-      const current = await getSession(transaction, session.id);
-      if (current.state === "deleted") throw new RaworcError("not_found", "The session was deleted.");
-      const created = await createMessage(transaction, append, current, body);
-      return { message: foresee(created, body.wait === undefined), before: current.last_event_id };
-    });
-    operations.caused(message.id, causeOf(call.request));
-    messages.wake(session.id);
-    if (body.wait !== "reply") return message;
-    return waitForReply(store, sessionLog, session.id, message.id, before, signal);
+    const wait = body.wait === "reply" ? new ReplyWait(store, wakeups, session.id, false) : undefined;
+    try {
+      const { message, started } = await acceptance.accept(session, body, (created) => foresee(created, !wait));
+      operations.caused(message.id, causeOf(call.request));
+      messages.wake(session.id, started);
+      return await (wait?.reply(message, signal) ?? message);
+    } finally {
+      wait?.close();
+    }
   });
 }

@@ -1,0 +1,15 @@
+import type { NewEvent } from "../store/events.ts";
+import type { StoredMessage } from "../store/messages.ts";
+import type { StoredSession } from "../store/sessions.ts";
+
+/** A message that was recorded as running, with its session as it is then; it is to be delivered now. */
+export interface StartedMessage {
+  readonly session: StoredSession;
+  readonly message: StoredMessage;
+}
+
+/** What the log tells when a message starts to run; `isFirst` of those that make the session busy. */
+export function startEvents(message: StoredMessage, isFirst: boolean): NewEvent[] {
+  const start: NewEvent = { type: "message.start", data: { message_id: message.id, agent: message.agent } };
+  return isFirst ? [{ type: "session.state", data: { state: "busy" } }, start] : [start];
+}
