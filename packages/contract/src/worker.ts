@@ -8,8 +8,7 @@
  * Host to worker: `initialize` (request, once), `message` (request), `cancel` (notification).
  * Worker to host: `delta` and `part` (notifications) while a `message` runs, then its response.
  *
- * Before a response the adapter flushes stdout and stderr and writes the line `{marker} {message_id}` to both,
- * so the host knows which prints belong to which message.
+ * Before a response the adapter flushes stdout and stderr: what the host then finds in their pipes was printed for this message.
  */
 export interface WorkerInitialize {
   readonly agent: string;
@@ -17,8 +16,6 @@ export interface WorkerInitialize {
   readonly path: string;
   readonly handler: string;
   readonly session_id: string;
-  /** Unguessable text, new for each worker. */
-  readonly marker: string;
 }
 
 /** The result of `initialize`. */
@@ -49,7 +46,7 @@ export interface WorkerDelta {
 export type WorkerPart = WorkerDelta;
 
 export interface WorkerResult {
-  /** The reply; left out when it came as deltas or parts. */
+  /** The reply, of at most WORKER_PART_BYTES; left out when it came as deltas or parts. */
   readonly content?: string;
   readonly tokens?: { readonly input?: number; readonly output?: number };
   readonly cost?: number;

@@ -1,6 +1,9 @@
 import { FAILURES, type FailureCode } from "@raworc/contract";
 import type { AgentContextText } from "./agent-context.ts";
+import type { Cancellation } from "./cancellation.ts";
+import { DiskFullError } from "./disk-full.ts";
 import { ERROR_TEXT_MAX } from "./limits.ts";
+import { ReplyTooLongError } from "./reply.ts";
 
 /** How an agent's work on a message ended. */
 export type AgentOutcome =
@@ -24,8 +27,7 @@ export interface AgentTask {
   readonly onPart: (text: string) => void;
   /** After what came together. */
   readonly onPause: () => void;
-  /** Aborted when somebody cancels. */
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
 }
 
 export function failed(code: FailureCode, message: string): AgentOutcome {
@@ -35,6 +37,13 @@ export function failed(code: FailureCode, message: string): AgentOutcome {
 /** The code when it is one of the catalogue: an adapter's word comes from beside hostile code. */
 export function failureCode(value: unknown, otherwise: FailureCode): FailureCode {
   return typeof value === "string" && Object.hasOwn(FAILURES, value) ? (value as FailureCode) : otherwise;
+}
+
+/** A piece of the reply could not be kept. */
+export function refused(error: unknown): AgentOutcome {
+  if (error instanceof DiskFullError) return failed("disk_full", error.message);
+  if (error instanceof ReplyTooLongError) return failed("handler_failed", `${error.message}; it was ended.`);
+  return failed("server_error", "The reply could not be kept.");
 }
 
 export function describeExit(code: number | null, signal: string | null): string {

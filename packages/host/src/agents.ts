@@ -51,7 +51,7 @@ export class Agents {
     }
     this.#busy.add(name);
     try {
-      const worker = await this.#worker(agent, log);
+      const worker = this.#kept(agent, log) ?? (await this.#start(agent, log));
       const outcome = await worker.handle(task);
       // What still prints goes on into this message's files, but for a worker that is gone.
       if (worker.ended) await this.#discard(name);
@@ -71,13 +71,15 @@ export class Agents {
     }
   }
 
-  async #worker(agent: HostAgent, log: MessageLog): Promise<Worker> {
-    const { processes, session } = this.#options;
+  #kept(agent: HostAgent, log: MessageLog): Worker | undefined {
     const kept = this.#workers.get(agent.name);
-    if (kept !== undefined && !kept.worker.ended && this.#isCurrent(kept, agent)) {
-      kept.worker.switchLog(log);
-      return kept.worker;
-    }
+    if (kept === undefined || kept.worker.ended || !this.#isCurrent(kept, agent)) return undefined;
+    kept.worker.switchLog(log);
+    return kept.worker;
+  }
+
+  async #start(agent: HostAgent, log: MessageLog): Promise<Worker> {
+    const { processes, session } = this.#options;
     await this.#discard(agent.name);
     const environment = this.#environment(agent);
     const worker = await Worker.start({ processes, agent, sessionId: session.id ?? "", environment, log });

@@ -1,13 +1,12 @@
 import { unlinkSync, writeFileSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { COMPUTER, type HostAgent } from "@raworc/contract";
-import { type AgentOutcome, type AgentTask, describeExit, failed } from "./agent-outcome.ts";
+import { type AgentOutcome, type AgentTask, describeExit, failed, refused } from "./agent-outcome.ts";
 import type { AgentProcesses } from "./agent-process.ts";
 import { DiskFullError, isDiskFull } from "./disk-full.ts";
 import { ARGUMENT_MAX_BYTES } from "./limits.ts";
 import type { MessageLog } from "./message-log.ts";
 import { settle } from "./settle.ts";
-import { refused } from "./worker.ts";
 import { programPath } from "./worker-command.ts";
 
 export interface BinaryAgentOptions {
@@ -49,8 +48,7 @@ export async function runBinary(options: BinaryAgentOptions, task: AgentTask): P
     };
     let killing: Promise<void> | undefined;
     timer = setTimeout(() => end("timeout"), agent.manifest.timeout_s * 1000);
-    task.signal.addEventListener("abort", () => end("cancelled"), { once: true });
-    if (task.signal.aborted) end("cancelled");
+    task.cancellation.listen(() => end("cancelled"));
     const reply = new ReplyText((text) => {
       try {
         task.onDelta(text);
@@ -78,6 +76,7 @@ export async function runBinary(options: BinaryAgentOptions, task: AgentTask): P
     return failed(what, `The agent's program ended with exit code ${exit.code}.`);
   } finally {
     clearTimeout(timer);
+    task.cancellation.listen(undefined);
     context.remove();
   }
 }

@@ -81,7 +81,7 @@ export class Host {
     const proxied = existsSync(`${COMPUTER.socketDirectory}/${COMPUTER.egressSocket}`);
     if (proxied) await startEgressRelay();
     const pipes = new OutputPipes(["/dev/shm/raworc-host-pipes", `${COMPUTER.state}/pipes`]);
-    await pipes.prepare();
+    pipes.prepare();
     const host = new Host(config, proxied, pipes);
     host.#messages.endAbandoned();
     host.#files.begin();

@@ -1,17 +1,22 @@
 import type { HostMessageLine } from "@raworc/contract";
 
 export interface EntryFile {
-  append(line: string): { offset: number; bytes: number };
+  /** Where the record lies and how long it is. Throws DiskFullError, and leaves no half record then. */
+  append(record: string): { offset: number; bytes: number };
   read(offset: number, length: number): string;
 }
 
-/** `{"id":"…","line":` before the line, `}` and LF after it. */
-const AFTER_LINE = 2;
+const AFTER_LINE = "}\n";
+/** A last line that is longer is read from the file: it stays for as long as the message is not forgotten. */
+const KEPT_LENGTH = 4096;
 
 /** The lines of one message's answer, by number. Those who follow it are woken by each new one. */
 export class JournalEntry {
   readonly id: string;
   readonly #file: EntryFile;
+  /** A record is `{"id":…,"line":…}`; the line can be given as it lies in the file. */
+  readonly #prefix: string;
+  readonly #prefixBytes: number;
   readonly #offsets: number[] = [];
   readonly #lengths: number[] = [];
   readonly #followers = new Set<() => void>();
@@ -24,6 +29,8 @@ export class JournalEntry {
   constructor(id: string, file: EntryFile) {
     this.id = id;
     this.#file = file;
+    this.#prefix = `{"id":${JSON.stringify(id)},"line":`;
+    this.#prefixBytes = Buffer.byteLength(this.#prefix);
   }
 
   get count(): number {
@@ -42,9 +49,14 @@ export class JournalEntry {
   /** Throws DiskFullError, and then nobody has heard of the line. */
   append(line: HostMessageLine): void {
     const text = JSON.stringify(line);
-    const { offset, bytes } = this.#file.append(text);
+    const { offset, bytes } = this.#file.append(this.record(text));
     this.#bytes += bytes;
-    this.#push(text, offset, Buffer.byteLength(text), line.type);
+    this.#push(text, offset + this.#prefixBytes, this.#lineBytes(bytes), line.type);
+  }
+
+  /** As a line is in the file. */
+  record(line: string): string {
+    return this.#prefix + line + AFTER_LINE;
   }
 
   /** The line is heard, and not on disk: there is no space for it. */
@@ -70,27 +82,29 @@ export class JournalEntry {
     return () => this.#followers.delete(onLine);
   }
 
-  /** A record of a host before: `offset` of its line, `bytes` of the whole record. */
+  /** A record of a host before. */
   restore(type: HostMessageLine["type"], { offset, bytes }: { offset: number; bytes: number }): void {
-    const prefix = Buffer.byteLength(`{"id":${JSON.stringify(this.id)},"line":`);
-    this.#offsets.push(offset);
-    this.#lengths.push(bytes - prefix - AFTER_LINE);
+    this.#offsets.push(offset + this.#prefixBytes);
+    this.#lengths.push(this.#lineBytes(bytes));
     this.#bytes += bytes;
     this.#ended ||= type === "end";
   }
 
-  /** The file was written anew; its lines lie elsewhere. */
+  /** The file was written anew; its records begin elsewhere. */
   move(offsets: readonly number[]): void {
-    this.#offsets.splice(0, this.#offsets.length, ...offsets);
+    for (const [index, offset] of offsets.entries()) this.#offsets[index] = offset + this.#prefixBytes;
     for (const [index, text] of this.#unwritten) this.#lengths[index] = Buffer.byteLength(text);
     this.#unwritten.clear();
+  }
+
+  #lineBytes(recordBytes: number): number {
+    return recordBytes - this.#prefixBytes - AFTER_LINE.length;
   }
 
   #push(text: string, offset: number, length: number, type: HostMessageLine["type"]): void {
     this.#offsets.push(offset);
     this.#lengths.push(length);
-    // An end can be megabytes long and stays for as long as it is not forgotten: it is read from the file.
-    this.#last = type === "end" && offset !== -1 ? "" : text;
+    this.#last = text.length <= KEPT_LENGTH || type !== "end" || offset === -1 ? text : "";
     this.#ended ||= type === "end";
     for (const follower of this.#followers) follower();
   }

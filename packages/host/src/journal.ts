@@ -1,6 +1,5 @@
 import {
   closeSync,
-  fdatasync,
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
@@ -11,17 +10,18 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
-import type { HostMessageLine } from "@raworc/contract";
 import { DiskFullError, isDiskFull } from "./disk-full.ts";
+import { DiskSync } from "./disk-sync.ts";
 import { JournalEntry } from "./journal-entry.ts";
 import { readRecords } from "./journal-records.ts";
 
-const sync = promisify(fdatasync);
 /** An empty journal is cut when it is this long: each cut costs a message's time. */
 const CUT_BYTES = 1024 * 1024;
 /** Forgotten records are cut out when they are this much and more than half of the file. */
 const COMPACT_BYTES = 32 * 1024 * 1024;
+
+/** Of records of what was forgotten. */
+const UNWRITTEN_MAX = 64 * 1024;
 
 const FORGET = JSON.stringify({ type: "forget" });
 
@@ -35,8 +35,9 @@ export class Journal {
   #descriptor: number;
   #size = 0;
   #forgotten = 0;
-  #syncing: Promise<void> | undefined;
-  #nextSync: Promise<void> | undefined;
+  readonly #disk = new DiskSync();
+  /** Records of what was forgotten, which go with the next line: nobody waits for them. */
+  #unwritten = "";
 
   private constructor(path: string) {
     this.#path = path;
@@ -63,45 +64,28 @@ export class Journal {
   /** A new message. Nothing is written before its first line. */
   create(id: string): JournalEntry {
     const entry = new JournalEntry(id, {
-      append: (line) => this.#append(id, line),
+      append: (record) => this.#append(record),
       read: (offset, length) => this.#read(offset, length),
     });
     this.#entries.set(id, entry);
     return entry;
   }
 
-  /** Resolves when all that was written before the call is on disk. Calls that wait together share one sync. */
-  sync(): Promise<void> {
-    if (this.#syncing === undefined) {
-      const syncing = sync(this.#descriptor).finally(() => {
-        this.#syncing = undefined;
-      });
-      this.#syncing = syncing;
-      return syncing;
-    }
-    this.#nextSync ??= this.#syncing
-      .catch(() => undefined)
-      .then(() => {
-        this.#nextSync = undefined;
-        return this.sync();
-      });
-    return this.#nextSync;
+  /** All that was written before the call is on disk when it returns, or when what it gives resolves. */
+  sync(): Promise<void> | undefined {
+    return this.#disk.sync(() => this.#descriptor);
   }
 
-  /** The control plane has recorded the end. */
+  /** The control plane has recorded the end. A host after this one that knows it still harms nobody. */
   forget(entry: JournalEntry): void {
     this.#entries.delete(entry.id);
     this.#forgotten += entry.bytes;
-    try {
-      this.#forgotten += this.#append(entry.id, FORGET).bytes;
-    } catch (error) {
-      // The next host knows it still, which harms nobody.
-      if (!isDiskFull(error)) throw error;
-    }
+    this.#unwritten += entry.record(FORGET);
     if (this.#entries.size === 0 && this.#size > CUT_BYTES) {
       ftruncateSync(this.#descriptor, 0);
       this.#size = 0;
       this.#forgotten = 0;
+      this.#unwritten = "";
     } else if (this.#forgotten > COMPACT_BYTES && this.#forgotten > this.#size / 2) {
       try {
         this.#compact();
@@ -109,26 +93,38 @@ export class Journal {
         if (!isDiskFull(error)) throw error;
         rmSync(`${this.#path}.new`, { force: true });
       }
-    }
+    } else if (this.#unwritten.length > UNWRITTEN_MAX) this.writeForgotten();
   }
 
   close(): void {
+    this.writeForgotten();
     closeSync(this.#descriptor);
   }
 
-  /** Where the line lies in the file. Throws DiskFullError, and leaves no half record then. */
-  #append(id: string, line: string): { offset: number; bytes: number } {
-    const prefix = recordPrefix(id);
-    const record = Buffer.from(`${prefix}${line}}\n`);
+  /** Does not wait for the next line. */
+  writeForgotten(): void {
     try {
-      for (let written = 0; written < record.length; ) written += writeSync(this.#descriptor, record, written);
+      if (this.#unwritten !== "") this.#append("");
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  }
+
+  /** Where the record lies in the file. */
+  #append(record: string): { offset: number; bytes: number } {
+    const before = Buffer.byteLength(this.#unwritten);
+    const bytes = Buffer.from(this.#unwritten + record);
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(this.#descriptor, bytes, written);
     } catch (error) {
       ftruncateSync(this.#descriptor, this.#size);
       throw isDiskFull(error) ? new DiskFullError(error) : error;
     }
-    const offset = this.#size + Buffer.byteLength(prefix);
-    this.#size += record.length;
-    return { offset, bytes: record.length };
+    const offset = this.#size + before;
+    this.#size += bytes.length;
+    this.#forgotten += before;
+    this.#unwritten = "";
+    return { offset, bytes: bytes.length - before };
   }
 
   #read(offset: number, length: number): string {
@@ -152,9 +148,8 @@ export class Journal {
         this.#entries.delete(id);
         continue;
       }
-      const prefix = Buffer.byteLength(recordPrefix(id));
       const entry = this.#entries.get(id) ?? this.create(id);
-      entry.restore(line.type, { offset: bytes.offset + prefix, bytes: bytes.length });
+      entry.restore(line.type, { offset: bytes.offset, bytes: bytes.length });
     }
   }
 
@@ -167,10 +162,9 @@ export class Journal {
     for (const entry of this.#entries.values()) {
       const offsets: number[] = [];
       for (let index = 0; index < entry.count; index += 1) {
-        const prefix = recordPrefix(entry.id);
-        const record = Buffer.from(`${prefix}${entry.line(index)}}\n`);
+        const record = Buffer.from(entry.record(entry.line(index)));
         writeSync(descriptor, record);
-        offsets.push(size + Buffer.byteLength(prefix));
+        offsets.push(size);
         size += record.length;
       }
       moved.push(() => entry.move(offsets));
@@ -182,13 +176,10 @@ export class Journal {
     this.#descriptor = descriptor;
     this.#size = size;
     this.#forgotten = 0;
-    closeSync(old);
+    this.#unwritten = "";
+    // Another thread may be putting the old file on disk.
+    void this.#disk.idle().then(() => closeSync(old));
   }
-}
-
-/** A record is `{"id":…,"line":…}`; the line can be given as it lies in the file. */
-function recordPrefix(id: string): string {
-  return `{"id":${JSON.stringify(id)},"line":`;
 }
 
 function syncFolder(path: string): void {
@@ -196,5 +187,3 @@ function syncFolder(path: string): void {
   fsyncSync(folder);
   closeSync(folder);
 }
-
-export type LineType = HostMessageLine["type"];

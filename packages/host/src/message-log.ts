@@ -13,42 +13,36 @@ interface LogFile {
   bytes: number;
 }
 
-/** The pair of files of what an agent prints while it handles one message, and afterwards until the next one. */
-export class MessageLog {
+interface LogFiles extends Readonly<Record<LogStream, LogFile>> {
   /** Relative to the session's folder, and without the ending: `logs/{agent}_{date}_{time}_{milliseconds}`. */
   readonly stem: string;
+}
+
+/**
+ * The pair of files of what an agent prints while it handles one message, and afterwards until the next one. They are made
+ * at the first print: most messages have none, and making a file takes longer than all else that a message needs.
+ */
+export class MessageLog {
   readonly #folder: LogFolder;
-  readonly #files: Readonly<Record<LogStream, LogFile>>;
+  readonly #agent: string;
+  readonly #time: Date;
+  #files: LogFiles | undefined;
   #diskFull = false;
   #closed = false;
 
-  private constructor(folder: LogFolder, stem: string, files: Readonly<Record<LogStream, LogFile>>) {
+  constructor(folder: LogFolder, agent: string, time: Date) {
     this.#folder = folder;
-    this.stem = stem;
-    this.#files = files;
+    this.#agent = agent;
+    this.#time = time;
   }
 
-  /** Throws DiskFullError. */
-  static open(folder: LogFolder, agent: string, now: Date): MessageLog {
-    // Two messages of one agent in the same millisecond: the later one counts on.
-    for (let time = now.getTime(); ; time += 1) {
-      const stem = `logs/${agent}_${stamp(new Date(time))}`;
-      try {
-        const stdout = create(`${stem}_stdout.log`);
-        return new MessageLog(folder, stem, { stdout, stderr: create(`${stem}_stderr.log`) });
-      } catch (error) {
-        if (isDiskFull(error)) throw new DiskFullError(error);
-        if (errorCode(error) !== "EEXIST") throw error;
-      }
-    }
+  /** Relative to the session's folder; null while nothing was printed. */
+  get outputFile(): string | null {
+    return this.#files === undefined ? null : `${this.#files.stem}_stdout.log`;
   }
 
-  get outputFile(): string {
-    return `${this.stem}_stdout.log`;
-  }
-
-  get errorFile(): string {
-    return `${this.stem}_stderr.log`;
+  get errorFile(): string | null {
+    return this.#files === undefined ? null : `${this.#files.stem}_stderr.log`;
   }
 
   /** Whether something found no space. */
@@ -56,10 +50,42 @@ export class MessageLog {
     return this.#diskFull;
   }
 
+  /** What the names of the message's files begin with: nothing else has them. Throws DiskFullError. */
+  claimStem(): string {
+    if (this.#files !== undefined) return this.#files.stem;
+    this.#files = createFiles(this.#agent, this.#time.getTime());
+    if (this.#closed) this.#release(this.#files);
+    return this.#files.stem;
+  }
+
   write(stream: LogStream, bytes: Buffer): void {
-    const file = this.#files[stream];
+    if (this.#closed || this.#diskFull || bytes.length === 0) return;
+    try {
+      this.#files ??= createFiles(this.#agent, this.#time.getTime());
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#diskFull = true;
+      return;
+    }
+    this.#append(this.#files[stream], bytes);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#files !== undefined) this.#release(this.#files);
+  }
+
+  #release({ stem, stdout, stderr }: LogFiles): void {
+    for (const { descriptor } of [stdout, stderr]) closeSync(descriptor);
+    this.#folder.add(`${stem}_stdout.log`, stdout.bytes);
+    this.#folder.add(`${stem}_stderr.log`, stderr.bytes);
+  }
+
+  #append(file: LogFile, bytes: Buffer): void {
     const left = LOG_MAX_BYTES - file.bytes;
-    if (this.#closed || this.#diskFull || left < 0 || bytes.length === 0) return;
+    if (left < 0) return;
     file.bytes = Math.min(file.bytes + bytes.length, LOG_MAX_BYTES + 1);
     try {
       writeAll(file.descriptor, bytes.subarray(0, left));
@@ -74,14 +100,22 @@ export class MessageLog {
       ftruncateSync(file.descriptor, file.bytes);
     }
   }
+}
 
-  /** Idempotent. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const { descriptor } of Object.values(this.#files)) closeSync(descriptor);
-    this.#folder.add(this.outputFile, this.#files.stdout.bytes);
-    this.#folder.add(this.errorFile, this.#files.stderr.bytes);
+/** Throws DiskFullError. */
+function createFiles(agent: string, milliseconds: number): LogFiles {
+  // Two messages of one agent in the same millisecond: the later one counts on.
+  for (let time = milliseconds; ; time += 1) {
+    const stem = `logs/${agent}_${stamp(new Date(time))}`;
+    let stdout: LogFile | undefined;
+    try {
+      stdout = create(`${stem}_stdout.log`);
+      return { stem, stdout, stderr: create(`${stem}_stderr.log`) };
+    } catch (error) {
+      if (stdout !== undefined) closeSync(stdout.descriptor);
+      if (isDiskFull(error)) throw new DiskFullError(error);
+      if (errorCode(error) !== "EEXIST") throw error;
+    }
   }
 }
 

@@ -25,12 +25,13 @@ export class MessageRun {
     this.#entry.append({ type: "start", at: this.#startedAt.toISOString() });
   }
 
-  /** Throws DiskFullError. Who gets the log closes it. */
+  /** Who gets the log closes it. */
   openLog(folder: LogFolder, agent: string): MessageLog {
+    const log = new MessageLog(folder, agent, this.#startedAt);
     this.#folder = folder;
-    this.#log = MessageLog.open(folder, agent, this.#startedAt);
-    this.#reply = new Reply(this.#log.stem);
-    return this.#log;
+    this.#log = log;
+    this.#reply = new Reply(() => log.claimStem());
+    return log;
   }
 
   /** Pieces that come together become one line, at `flush`. Throws DiskFullError, ReplyTooLongError. */

@@ -2,13 +2,13 @@ import type { HostMessage } from "@raworc/contract";
 import { AgentContextText } from "./agent-context.ts";
 import { type AgentOutcome, failed } from "./agent-outcome.ts";
 import type { Agents } from "./agents.ts";
+import { Cancellation } from "./cancellation.ts";
 import { isDiskFull } from "./disk-full.ts";
 import { History } from "./history.ts";
 import { logLine } from "./host-log.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 import { LogFolder } from "./log-folder.ts";
-import type { MessageLog } from "./message-log.ts";
 import { MessageRun } from "./message-run.ts";
 
 /** What an agent gets of a message. */
@@ -20,7 +20,7 @@ interface Delivery extends Pick<HostMessage, "message_id" | "agent" | "content" 
 export class Messages {
   readonly #journal: Journal;
   readonly #agents: Agents;
-  readonly #running = new Map<string, { readonly cancel: AbortController; readonly done: Promise<void> }>();
+  readonly #running = new Map<string, { readonly cancellation: Cancellation; readonly done: Promise<void> }>();
   /** The last message of each agent: one at a time. */
   readonly #queues = new Map<string, Promise<void>>();
 
@@ -57,31 +57,36 @@ export class Messages {
     const { context, history_after: after } = message;
     const given = new AgentContextText(context, this.#history.take(context.history, after));
     const entry = this.#journal.create(id);
-    const cancel = new AbortController();
-    const before = this.#queues.get(message.agent) ?? Promise.resolve();
-    const done = this.#run(entry, { ...message, context: given }, before, cancel.signal).finally(() => {
+    const cancellation = new Cancellation();
+    const before = this.#queues.get(message.agent);
+    const done = this.#run(entry, { ...message, context: given }, before, cancellation).finally(() => {
       this.#running.delete(id);
       if (this.#queues.get(message.agent) === done) this.#queues.delete(message.agent);
     });
     this.#queues.set(message.agent, done);
-    this.#running.set(id, { cancel, done });
+    this.#running.set(id, { cancellation, done });
     return entry;
   }
 
   /** The end of the message tells what became of it. */
   cancel(id: string): void {
-    this.#running.get(id)?.cancel.abort();
+    this.#running.get(id)?.cancellation.cancel();
   }
 
   /** False while it runs. */
   forget(entry: JournalEntry): boolean {
     if (!entry.ended) return false;
-    this.#journal.forget(entry);
+    this.forgetEnded([entry.id]);
     return true;
   }
 
   /** What still runs or is not known is passed over. */
   forgetEnded(ids: readonly string[]): void {
+    this.#forget(ids);
+    this.#journal.writeForgotten();
+  }
+
+  #forget(ids: readonly string[]): void {
     for (const id of ids) {
       const entry = this.#journal.entry(id);
       if (entry?.ended) this.#journal.forget(entry);
@@ -99,15 +104,20 @@ export class Messages {
   }
 
   /** Never throws. */
-  async #run(entry: JournalEntry, message: Delivery, before: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #run(
+    entry: JournalEntry,
+    message: Delivery,
+    before: Promise<void> | undefined,
+    cancellation: Cancellation,
+  ): Promise<void> {
     const run = new MessageRun(entry, new Date());
     try {
       run.start();
-      // The disk works on the note while the logs are made; the agent waits for both.
+      // What need not be waited for is not: then the agent has the message within the same turn.
       const noted = this.#journal.sync();
-      const log = await withLog(noted, () => run.openLog(this.#logFolder, message.agent));
-      await before;
-      run.end(await this.#work(run, log, message, signal));
+      if (noted !== undefined) await noted;
+      if (before !== undefined) await before;
+      run.end(await this.#work(run, message, cancellation));
     } catch (error) {
       const full = isDiskFull(error);
       if (!full) logLine("error", "message failed in the host", { message: entry.id, error: String(error) });
@@ -119,12 +129,10 @@ export class Messages {
     }
   }
 
-  async #work(run: MessageRun, log: MessageLog, message: Delivery, signal: AbortSignal): Promise<AgentOutcome> {
-    if (signal.aborted || this.#closing) {
-      log.close();
-      if (signal.aborted) return { status: "cancelled" };
-      return failed("agent_died", "The session computer stopped before the agent got the message.");
-    }
+  async #work(run: MessageRun, message: Delivery, cancellation: Cancellation): Promise<AgentOutcome> {
+    if (cancellation.wished) return { status: "cancelled" };
+    if (this.#closing) return failed("agent_died", "The session computer stopped before the agent got the message.");
+    const log = run.openLog(this.#logFolder, message.agent);
     const handled = this.#agents.handle(message.agent, log, {
       messageId: message.message_id,
       content: message.content,
@@ -132,25 +140,12 @@ export class Messages {
       onDelta: (text) => run.delta(text),
       onPart: (text) => run.part(text),
       onPause: () => run.flush(),
-      signal,
+      cancellation,
     });
     // The agent works already, so nobody waits for this.
-    if (message.forget !== undefined) this.forgetEnded(message.forget);
+    if (message.forget !== undefined) this.#forget(message.forget);
     const outcome = await handled;
     if (log.diskFull) return failed("disk_full", "The session's disk is full: the agent's log could not be written.");
     return outcome;
-  }
-}
-
-/** Opens the logs while the note is being written; closes them again where it can't be. */
-async function withLog(noted: Promise<void>, open: () => MessageLog): Promise<MessageLog> {
-  noted.catch(() => undefined);
-  const log = open();
-  try {
-    await noted;
-    return log;
-  } catch (error) {
-    log.close();
-    throw error;
   }
 }

@@ -1,9 +1,7 @@
-import { PassThrough } from "node:stream";
 import { REPLY_MAX_BYTES } from "@raworc/contract";
 import { expect, test } from "vitest";
 import { REPLY_KEPT_BYTES } from "./limits.ts";
 import { splitLines } from "./line-frames.ts";
-import { MarkedOutput } from "./marked-output.ts";
 import { OutputEncoder } from "./output-encoder.ts";
 
 test("a reply is cut where the contract says", () => {
@@ -25,17 +23,4 @@ test("output is text where it is text, whole characters at a time, and base64 wh
   expect(encoder.encode(Buffer.from([0xff, 0x41]))).toEqual([{ data: "/0E=", encoding: "base64" }]);
   expect(encoder.encode(bytes.subarray(0, 2))).toEqual([{ data: "a", encoding: "utf-8" }]);
   expect(encoder.flush()).toEqual([{ data: "ww==", encoding: "base64" }]);
-});
-
-test("marks of the adapter are taken out of what an agent prints, wherever the pieces are cut", async () => {
-  const source = new PassThrough();
-  let printed = "";
-  const output = new MarkedOutput(source, "MARKER", (bytes) => {
-    printed += bytes.toString();
-  });
-  for (const byte of "no end of lineMARKER m1\nMARK of its own\n") source.write(byte);
-  await output.until("m1");
-  source.write("MARKER m2\n");
-  await output.until("m2");
-  expect(printed).toBe("no end of lineMARK of its own\n");
 });

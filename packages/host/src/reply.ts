@@ -14,19 +14,20 @@ export class ReplyTooLongError extends Error {
  * the session's logs.
  */
 export class Reply {
-  readonly #stem: string;
-  readonly #kept: Buffer[] = [];
+  readonly #claimStem: () => string;
+  #kept = "";
   #keptBytes = 0;
   #bytes = 0;
   #file: number | undefined;
+  #fileName = "";
   #truncated = false;
   #removed = false;
   /** First half of a character that a piece ended with. */
   #half = "";
 
-  /** `stem`: relative to the session's folder, the file's name without its ending. */
-  constructor(stem: string) {
-    this.#stem = stem;
+  /** `claimStem` gives the file's name without its ending, relative to the session's folder. */
+  constructor(claimStem: () => string) {
+    this.#claimStem = claimStem;
   }
 
   get truncated(): boolean {
@@ -42,25 +43,21 @@ export class Reply {
     return this.#truncated && !this.#removed ? this.#fileName : null;
   }
 
-  get #fileName(): string {
-    return `${this.#stem}_reply.txt`;
-  }
-
   /** Gives back what of the text is kept, for showing it. Throws DiskFullError and ReplyTooLongError. */
   add(text: string): string {
     const all = this.#half + text;
     const last = all.charCodeAt(all.length - 1);
     const split = last >= 0xd800 && last <= 0xdbff;
     this.#half = split ? all.slice(-1) : "";
-    return this.#addBytes(Buffer.from(split ? all.slice(0, -1) : all));
+    return this.#addWhole(split ? all.slice(0, -1) : all);
   }
 
   /** The reply, or its beginning. Nothing can be added afterwards. */
   end(): string {
-    if (this.#half !== "") this.#addBytes(Buffer.from(this.#half));
+    if (this.#half !== "") this.#addWhole(this.#half);
     this.#half = "";
     this.close();
-    return Buffer.concat(this.#kept).toString("utf8");
+    return this.#kept;
   }
 
   /** Idempotent. */
@@ -69,37 +66,42 @@ export class Reply {
     this.#file = undefined;
   }
 
-  #addBytes(bytes: Buffer): string {
-    this.#bytes += bytes.length;
-    if (!this.#truncated && this.#bytes <= REPLY_KEPT_BYTES) return this.#keep(bytes);
+  #addWhole(given: string): string {
+    const text = given.toWellFormed();
+    const length = Buffer.byteLength(text);
+    this.#bytes += length;
+    if (!this.#truncated && this.#bytes <= REPLY_KEPT_BYTES) return this.#keep(text, length);
     if (this.#bytes > REPLY_FILE_MAX_BYTES) {
       throw new ReplyTooLongError(`The reply is longer than ${REPLY_FILE_MAX_BYTES} bytes`);
     }
+    const bytes = Buffer.from(text);
     try {
       if (this.#file === undefined) this.#openFile();
       this.#write(bytes);
     } catch (error) {
       // A beginning is of no use to anybody, and takes the space.
       this.close();
-      rmSync(`${COMPUTER.session}/${this.#fileName}`, { force: true });
+      if (this.#fileName !== "") rmSync(`${COMPUTER.session}/${this.#fileName}`, { force: true });
       this.#removed = true;
       throw isDiskFull(error) ? new DiskFullError(error) : error;
     }
     if (this.#truncated) return "";
     this.#truncated = true;
     const fitting = bytes.subarray(0, REPLY_KEPT_BYTES - this.#keptBytes);
-    return this.#keep(fitting.subarray(0, fitting.length - incompleteBytes(fitting)));
+    const whole = fitting.subarray(0, fitting.length - incompleteBytes(fitting));
+    return this.#keep(whole.toString("utf8"), whole.length);
   }
 
-  #keep(bytes: Buffer): string {
-    this.#kept.push(bytes);
-    this.#keptBytes += bytes.length;
-    return bytes.toString("utf8");
+  #keep(text: string, bytes: number): string {
+    this.#kept += text;
+    this.#keptBytes += bytes;
+    return text;
   }
 
   #openFile(): void {
+    this.#fileName = `${this.#claimStem()}_reply.txt`;
     this.#file = openSync(`${COMPUTER.session}/${this.#fileName}`, "wx", 0o644);
-    for (const piece of this.#kept) this.#write(piece);
+    this.#write(Buffer.from(this.#kept));
   }
 
   #write(bytes: Buffer): void {

@@ -1,6 +1,14 @@
 import type { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
+/**
+ * Resolves when all that is in flowing pipes by now has been read: the next turn of the event loop looks at each of them, and
+ * reads more than a pipe can hold. For pipes in which what counts was written before something that is known already.
+ */
+export function allRead(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
+
 const QUIET_TURNS = 3;
 /** A stream that is never quiet is left after this many turns. */
 const TURNS_MAX = 256;

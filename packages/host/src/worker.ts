@@ -1,16 +1,15 @@
-import { type HostAgent, WORKER_ERRORS, WORKER_LINE_MAX_BYTES, type WorkerInitialize } from "@raworc/contract";
-import { type AgentOutcome, type AgentTask, describeExit, failed, failureCode, type Tokens } from "./agent-outcome.ts";
+import type { Readable } from "node:stream";
+import { type HostAgent, WORKER_LINE_MAX_BYTES, type WorkerInitialize } from "@raworc/contract";
+import { type AgentOutcome, type AgentTask, describeExit, failed, refused } from "./agent-outcome.ts";
 import type { AgentProcess, AgentProcesses } from "./agent-process.ts";
-import { DiskFullError } from "./disk-full.ts";
 import { logLine } from "./host-log.ts";
-import { GRACE_MS } from "./limits.ts";
-import { MarkedOutput } from "./marked-output.ts";
-import type { MessageLog } from "./message-log.ts";
-import { ReplyTooLongError } from "./reply.ts";
+import type { LogStream, MessageLog } from "./message-log.ts";
 import { isRecord, RpcClosedError, RpcError, RpcPeer } from "./rpc-peer.ts";
 import { SentHistory } from "./sent-history.ts";
-import { settle } from "./settle.ts";
+import { allRead, settle } from "./settle.ts";
+import { TaskLimits } from "./task-limits.ts";
 import { workerCommand } from "./worker-command.ts";
+import { failureOf, outcomeOf } from "./worker-result.ts";
 
 export interface WorkerOptions {
   readonly processes: AgentProcesses;
@@ -20,6 +19,8 @@ export interface WorkerOptions {
   /** Where the first prints go. */
   readonly log: MessageLog;
 }
+
+type Answer = { readonly result: unknown } | { readonly error: unknown } | "refused" | "timeout" | "cancelled";
 
 interface Exit {
   readonly code: number | null;
@@ -31,8 +32,9 @@ export class Worker {
   readonly #process: AgentProcess;
   readonly #agent: HostAgent;
   readonly #peer: RpcPeer;
-  readonly #outputs: readonly MarkedOutput[];
-  readonly #ready: Promise<void>;
+  readonly #outputs: readonly Readable[];
+  /** Undefined when it is ready. */
+  #starting: Promise<void> | undefined;
   readonly #exit: Promise<Exit>;
   readonly #sent = new SentHistory();
   #keepsHistory = false;
@@ -62,11 +64,7 @@ export class Worker {
       child.once("exit", end);
       child.once("error", () => end(null, null));
     });
-    const marker = `raworc-${crypto.randomUUID()}`;
-    this.#outputs = [
-      new MarkedOutput(process.output(3), marker, (bytes) => this.#log.write("stdout", bytes)),
-      new MarkedOutput(process.output(2), marker, (bytes) => this.#log.write("stderr", bytes)),
-    ];
+    this.#outputs = [this.#print("stdout", process.output(3)), this.#print("stderr", process.output(2))];
     const output = process.input(0);
     if (output === undefined) throw new Error("A worker without its stdin");
     this.#peer = new RpcPeer({
@@ -82,12 +80,12 @@ export class Worker {
       path,
       handler: manifest.handler,
       session_id: sessionId,
-      marker,
     };
-    this.#ready = this.#peer.request("initialize", JSON.stringify(initialize)).then((ready) => {
+    this.#starting = this.#peer.request("initialize", JSON.stringify(initialize)).then((ready) => {
       this.#keepsHistory = isRecord(ready) && ready["keeps_history"] === true;
+      this.#starting = undefined;
     });
-    this.#ready.catch(() => undefined);
+    this.#starting.catch(() => undefined);
     logLine("info", "worker started", { agent: name, pid: child.pid });
     void this.#exit.then(({ code, signal }) => {
       logLine("info", "worker ended", { agent: name, pid: child.pid, code, signal });
@@ -111,25 +109,28 @@ export class Worker {
 
   /** Never throws. A worker that did not answer in order is gone afterwards. */
   async handle(task: AgentTask): Promise<AgentOutcome> {
-    const refusal = new Promise<"refused">((resolve) => {
-      this.#onRefusal = () => resolve("refused");
+    const { promise: answered, resolve: answer } = Promise.withResolvers<Answer>();
+    this.#onRefusal = () => answer("refused");
+    const limits = new TaskLimits({
+      seconds: this.#agent.manifest.timeout_s,
+      cancellation: task.cancellation,
+      onCancel: () => this.#peer.notify("cancel", JSON.stringify({ message_id: task.messageId })),
+      onOver: answer,
     });
-    const limits = new TaskLimits(this.#agent.manifest.timeout_s, task.signal, () =>
-      this.#peer.notify("cancel", JSON.stringify({ message_id: task.messageId })),
-    );
     try {
       this.#task = task;
-      const answer = this.#answer(task).then(
-        (result) => ({ result }),
-        (error: unknown) => ({ error }),
+      this.#ask(task).then(
+        (result) => answer({ result }),
+        (error: unknown) => answer({ error }),
       );
-      const first = await Promise.race([answer, limits.over, refusal]);
+      const first = await answered;
       if (typeof first === "string") {
         await this.kill();
         return this.#endedFromOutside(first);
       }
-      const outcome = "error" in first ? await this.#fromError(first.error, task) : fromResult(first.result, task);
-      await Promise.all(this.#outputs.map((output) => output.until(task.messageId)));
+      const outcome = "error" in first ? await this.#fromError(first.error, task) : outcomeOf(first.result, task);
+      // What it printed before it answered is in the pipes.
+      await allRead();
       return this.#refusal === undefined ? outcome : this.#endedFromOutside("refused");
     } finally {
       limits.clear();
@@ -149,7 +150,7 @@ export class Worker {
     this.#ended = true;
     await this.#process.killTree();
     await this.#exit;
-    await Promise.all(this.#outputs.map((output) => output.until("")));
+    await Promise.all(this.#outputs.map(settle));
   }
 
   /** Resolves when the process has ended. */
@@ -161,9 +162,10 @@ export class Worker {
     this.#log.close();
   }
 
-  async #answer({ messageId, content, context }: AgentTask): Promise<unknown> {
+  /** Hands it over at once where the worker is ready. */
+  async #ask({ messageId, content, context }: AgentTask): Promise<unknown> {
     try {
-      await this.#ready;
+      if (this.#starting !== undefined) await this.#starting;
     } catch (error) {
       // A worker whose agent could not be loaded is of no use for the next message either.
       this.#ended = true;
@@ -172,6 +174,12 @@ export class Worker {
     const keeps = this.#keepsHistory ? this.#sent.next(context.history) : undefined;
     const head = { message_id: messageId, content, ...(keeps === undefined ? {} : { history_keeps: keeps }) };
     return this.#peer.request("message", `${JSON.stringify(head).slice(0, -1)},"context":${context.json(keeps)}}`);
+  }
+
+  #print(stream: LogStream, output: Readable): Readable {
+    output.on("data", (bytes: Buffer) => this.#log.write(stream, bytes));
+    output.on("error", () => undefined);
+    return output;
   }
 
   #hear(method: string, params: unknown): void {
@@ -202,13 +210,13 @@ export class Worker {
 
   async #fromError(error: unknown, task: AgentTask): Promise<AgentOutcome> {
     if (error instanceof RpcError) {
-      const code = failureCode(failureOf(error.data), failureByNumber(error.code));
+      const code = failureOf(error);
       if (code === "agent_exited" || code === "agent_start_failed") await this.kill();
       return code === "cancelled" ? { status: "cancelled" } : failed(code, error.message);
     }
     // The connection is gone or carries nonsense: nothing of this worker can be trusted to go on.
     await this.kill();
-    if (task.signal.aborted) return { status: "cancelled" };
+    if (task.cancellation.wished) return { status: "cancelled" };
     const { code, signal } = await this.#exit;
     if (this.#process.child.pid === undefined) return failed("agent_start_failed", "No process could be started.");
     if (error instanceof RpcClosedError && error.fault !== undefined) {
@@ -216,67 +224,4 @@ export class Worker {
     }
     return failed("agent_died", `The agent's process vanished while it worked: ${describeExit(code, signal)}.`);
   }
-}
-
-/** The time limit of a message and the wish to cancel it. */
-class TaskLimits {
-  readonly over: Promise<"timeout" | "cancelled">;
-  readonly #signal: AbortSignal;
-  readonly #timer: NodeJS.Timeout;
-  #grace: NodeJS.Timeout | undefined;
-  #onAbort: () => void = () => undefined;
-
-  constructor(seconds: number, signal: AbortSignal, onCancel: () => void) {
-    this.#signal = signal;
-    const { promise, resolve } = Promise.withResolvers<"timeout" | "cancelled">();
-    this.over = promise;
-    this.#timer = setTimeout(() => resolve("timeout"), seconds * 1000);
-    this.#onAbort = () => {
-      onCancel();
-      this.#grace = setTimeout(() => resolve("cancelled"), GRACE_MS);
-    };
-    if (signal.aborted) this.#onAbort();
-    else signal.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#grace);
-    this.#signal.removeEventListener("abort", this.#onAbort);
-  }
-}
-
-export function refused(error: unknown): AgentOutcome {
-  if (error instanceof DiskFullError) return failed("disk_full", error.message);
-  if (error instanceof ReplyTooLongError) return failed("handler_failed", `${error.message}; it was ended.`);
-  return failed("server_error", "The reply could not be kept.");
-}
-
-function fromResult(result: unknown, task: AgentTask): AgentOutcome {
-  const { content, tokens, cost } = (result ?? {}) as Record<string, unknown>;
-  try {
-    if (typeof content === "string" && content !== "") task.onPart(content);
-  } catch (error) {
-    return refused(error);
-  }
-  return {
-    status: "done",
-    ...(isTokens(tokens) ? { tokens } : {}),
-    ...(typeof cost === "number" ? { cost } : {}),
-  };
-}
-
-function isTokens(value: unknown): value is Tokens {
-  if (typeof value !== "object" || value === null) return false;
-  const entries = Object.entries(value);
-  return entries.every(([key, count]) => (key === "input" || key === "output") && typeof count === "number");
-}
-
-function failureOf(data: unknown): unknown {
-  return typeof data === "object" && data !== null && "failure" in data ? data.failure : undefined;
-}
-
-function failureByNumber(number: number): keyof typeof WORKER_ERRORS {
-  const names = Object.keys(WORKER_ERRORS) as (keyof typeof WORKER_ERRORS)[];
-  return names.find((name) => WORKER_ERRORS[name] === number) ?? "handler_failed";
 }

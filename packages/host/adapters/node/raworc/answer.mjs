@@ -1,3 +1,4 @@
+import { PIECE_LENGTH } from "./connection.mjs";
 import { pieceText, resultText } from "./texts.mjs";
 
 /** What goes back for one message. */
@@ -5,6 +6,7 @@ export class Answer {
   #connection;
   #messageId;
   #tokens = {};
+  #content = {};
   streamed = false;
 
   constructor(connection, messageId) {
@@ -23,7 +25,8 @@ export class Answer {
   /** The result of a handler that did not stream. */
   finish(value) {
     const text = resultText(value);
-    if (text !== "") this.#connection.part(this.#messageId, text);
+    if (text.length <= PIECE_LENGTH) this.#content = { content: text };
+    else this.#connection.part(this.#messageId, text);
   }
 
   /** Adds up what a framework reports. */
@@ -33,6 +36,6 @@ export class Answer {
   }
 
   result() {
-    return Object.keys(this.#tokens).length === 0 ? {} : { tokens: this.#tokens };
+    return Object.keys(this.#tokens).length === 0 ? this.#content : { ...this.#content, tokens: this.#tokens };
   }
 }

@@ -11,7 +11,7 @@ const ERRORS = {
   disk_full: -32000,
 };
 /** A piece of so many UTF-16 units has at most 256 KiB of UTF-8. */
-const PIECE_LENGTH = 64 * 1024;
+export const PIECE_LENGTH = 64 * 1024;
 const ERROR_LENGTH = 4000;
 
 /** Why a request can't be answered, in words for the user. `code` is one of FAILURES of the contract. */
@@ -26,7 +26,6 @@ export class Failure extends Error {
 export class Connection {
   #input;
   #output;
-  marker = "";
 
   constructor(input, output) {
     this.#input = new Socket({ fd: input, readable: true, writable: false });
@@ -67,10 +66,9 @@ export class Connection {
     this.#send({ jsonrpc: "2.0", id, error });
   }
 
-  /** Tells the host that all prints of the message are out. */
-  async mark(messageId) {
-    const line = `${this.marker} ${messageId}\n`;
-    await Promise.all([process.stdout, process.stderr].map((stream) => written(stream, line)));
+  /** Resolves when all prints are in their pipes. */
+  async flush() {
+    for (const stream of [process.stdout, process.stderr]) if (stream.writableLength > 0) await flushed(stream);
   }
 
   #text(method, messageId, text) {
@@ -95,9 +93,9 @@ export class Connection {
   }
 }
 
-function written(stream, line) {
+function flushed(stream) {
   return new Promise((resolve) => {
     if (!stream.writable) resolve();
-    else stream.write(line, () => resolve());
+    else stream.write("", () => resolve());
   });
 }

@@ -29,7 +29,6 @@ export class Worker {
   }
 
   async #initialize({ id, params }) {
-    this.#connection.marker = params.marker;
     this.#current = { id };
     try {
       const target = await load(params.path, params.handler);
@@ -62,7 +61,7 @@ export class Worker {
       respond = () => this.#connection.refuse(id, code, text);
     }
     if (cancel.signal.aborted) respond = () => this.#connection.refuse(id, "cancelled", "The message was cancelled");
-    await this.#connection.mark(messageId);
+    await this.#connection.flush();
     this.#answer(id, respond);
   }
 

@@ -1,5 +1,6 @@
 """What goes back for one message."""
 
+from .protocol import PIECE_CHARACTERS
 from .texts import piece_text, result_text
 
 
@@ -8,6 +9,7 @@ class Answer:
         self._connection = connection
         self._message_id = message_id
         self._tokens = {}
+        self._content = {}
         self.streamed = False
 
     def stream(self, piece):
@@ -20,7 +22,9 @@ class Answer:
     def finish(self, value):
         """The result of a handler that did not stream."""
         text = result_text(value)
-        if text:
+        if len(text) <= PIECE_CHARACTERS:
+            self._content = {"content": text}
+        else:
             self._connection.part(self._message_id, text)
 
     def count(self, input_tokens, output_tokens):
@@ -30,4 +34,4 @@ class Answer:
                 self._tokens[name] = self._tokens.get(name, 0) + count
 
     def result(self):
-        return {"tokens": self._tokens} if self._tokens else {}
+        return {**self._content, "tokens": self._tokens} if self._tokens else self._content

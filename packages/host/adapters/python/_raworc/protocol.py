@@ -29,7 +29,6 @@ class Failure(Exception):
 
 class Connection:
     def __init__(self):
-        self.marker = ""
         self._lock = threading.Lock()
         self._input = os.dup(0)
         self._output = os.dup(1)
@@ -68,17 +67,12 @@ class Connection:
         error = {"code": ERRORS[code], "message": message[:ERROR_CHARACTERS], "data": {"failure": code}}
         self._send({"jsonrpc": "2.0", "id": request_id, "error": error})
 
-    def mark(self, message_id):
-        """Tells the host that all prints of the message are out."""
-        line = f"{self.marker} {message_id}\n".encode()
-        for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+    def flush(self):
+        """Puts all prints into their pipes."""
+        for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except Exception:  # The agent may have put anything there, or have closed it.
-                pass
-            try:
-                _write_all(descriptor, line)
-            except OSError:
                 pass
 
     def _text(self, method, message_id, text):

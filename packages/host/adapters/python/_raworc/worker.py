@@ -80,7 +80,6 @@ class Worker:
 
     def _initialize(self, line):
         parameters = line["params"]
-        self._connection.marker = parameters["marker"]
         sys.argv = [parameters["handler"]]
         try:
             self._target = load(parameters["path"], parameters["handler"])
@@ -195,14 +194,14 @@ class Worker:
             message_id, self._message_id = self._message_id, None
             cancelled, self._task = self._cancelled, None
         if cancelled:
-            self._connection.mark(message_id)
+            self._connection.flush()
             self._connection.refuse(line["id"], "cancelled", "The message was cancelled")
         elif error is None:
-            self._connection.mark(message_id)
+            self._connection.flush()
             self._connection.respond(line["id"], answer.result())
         else:
             code, text = _describe(error, "handler_failed")
-            self._connection.mark(message_id)
+            self._connection.flush()
             self._connection.refuse(line["id"], code, text)
             if code == "agent_exited":
                 os._exit(_exit_code(error))

@@ -28,7 +28,6 @@ fn main() {
     running::note_panics();
     running::answer_at_exit();
     let wire = Arc::new(Wire::new(output));
-    let mut marker = String::new();
     let mut history = History::default();
     let mut line = Vec::new();
     loop {
@@ -43,13 +42,12 @@ fn main() {
         let (id, mut params) = (call["id"].take(), call["params"].take());
         match call["method"].as_str() {
             Some("initialize") => {
-                marker = params["marker"].as_str().unwrap_or_default().to_owned();
                 let ready = json!({"keeps_history": true});
                 wire.send(&json!({"jsonrpc": "2.0", "id": id, "result": ready}));
             }
             Some("message") => {
                 history.complete(&mut params);
-                start(&wire, &marker, id, params);
+                start(&wire, id, params);
             }
             Some("cancel") => running::cancel(params["message_id"].as_str().unwrap_or_default()),
             Some(_) if !id.is_null() => wire.send(&json!({
@@ -64,14 +62,13 @@ fn main() {
 }
 
 /// Runs the handler on a thread of its own, so that a cancellation can be heard meanwhile.
-fn start(wire: &Arc<Wire>, marker: &str, id: Value, params: Value) {
+fn start(wire: &Arc<Wire>, id: Value, params: Value) {
     let message_id = params["message_id"].as_str().unwrap_or_default().to_owned();
     let cancellation = Cancellation::new();
     let running = Arc::new(Running::new(
         wire.clone(),
         id,
         message_id.clone(),
-        marker.to_owned(),
         cancellation.clone(),
     ));
     *running::lock() = Some(running.clone());

@@ -22,7 +22,6 @@ pub struct Running {
     wire: Arc<Wire>,
     id: Value,
     message_id: String,
-    marker: String,
     cancellation: Arc<Cancellation>,
     answered: AtomicBool,
 }
@@ -32,14 +31,12 @@ impl Running {
         wire: Arc<Wire>,
         id: Value,
         message_id: String,
-        marker: String,
         cancellation: Arc<Cancellation>,
     ) -> Self {
         Running {
             wire,
             id,
             message_id,
-            marker,
             cancellation,
             answered: AtomicBool::new(false),
         }
@@ -53,14 +50,8 @@ impl Running {
         *lock() = None;
         // SAFETY: a null stream means all streams of C, which libraries may have printed to.
         unsafe { fflush(std::ptr::null_mut()) };
-        let mark = format!("{} {}\n", self.marker, self.message_id);
-        let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
-        let _ = stdout
-            .write_all(mark.as_bytes())
-            .and_then(|()| stdout.flush());
-        let _ = stderr
-            .write_all(mark.as_bytes())
-            .and_then(|()| stderr.flush());
+        let _ = std::io::stdout().flush();
+        let _ = std::io::stderr().flush();
         self.wire.send(&match response {
             Ok(result) => json!({"jsonrpc": "2.0", "id": self.id, "result": result}),
             Err(failure) => json!({"jsonrpc": "2.0", "id": self.id, "error": failure.to_value()}),
