@@ -33,7 +33,7 @@ export function problemOf(error: unknown): RaworcError {
     const [code, detail] = FRAMEWORK_PROBLEMS[error.statusCode] ?? ["bad_request", "The request could not be read."];
     return new RaworcError(code, detail, { cause: error });
   }
-  if (error instanceof DriverError) return new RaworcError("computer_unreachable", error.message, { cause: error });
+  if (error instanceof DriverError) return new RaworcError("computer_unreachable", error.describe(), { cause: error });
   return new RaworcError(
     "internal",
     "Something went wrong in the server. Its log has the details under the request id.",

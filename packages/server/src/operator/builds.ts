@@ -356,8 +356,8 @@ function failedAgent(error: unknown): Pick<BuiltAgent, "status" | "error"> {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof BuildFailure) return error.describe();
-  if (error instanceof RaworcError || error instanceof DriverError) return error.message;
+  if (error instanceof BuildFailure || error instanceof DriverError) return error.describe();
+  if (error instanceof RaworcError) return error.message;
   return "The server failed while it built; its log says why.";
 }
 

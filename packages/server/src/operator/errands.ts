@@ -198,7 +198,7 @@ export class Errands {
       if (signal.aborted) return undefined;
       if (isRaworcError(error, "not_ready")) throw error;
       if (isRaworcError(error)) return { error: { code: error.code, message: error.message } };
-      if (error instanceof DriverError) return { error: { code: "computer_unreachable", message: error.message } };
+      if (error instanceof DriverError) return { error: { code: "computer_unreachable", message: error.describe() } };
       this.#options.log.error({ err: error, errand: kind, subject }, "an errand failed");
       return { error: { code: "internal", message: "The server failed; its log says why." } };
     }

@@ -294,9 +294,7 @@ export class Sessions {
       await leases.release("session", id);
       return "done";
     }
-    // Nothing was ever made for a new session, so there is nothing to look for.
-    const fresh = session.desired === "running" && !session.attempted;
-    const observed = fresh ? absent(id) : await driver.observe(id);
+    const observed = this.#known(session) ?? (await driver.observe(id));
     const steps = planSession(session, {
       computer: observed.status,
       volume: observed.volumeId !== null,
@@ -318,15 +316,28 @@ export class Sessions {
     return (await this.#settle(session)) ? "done" : { againAfterMs: 0 };
   }
 
+  /** What need not be looked for. */
+  #known(session: StoredSession): ObservedComputer | undefined {
+    const { id, container_id: containerId, persistent_volume_id: volumeId } = session;
+    const computer = { id, kind: "session", outOfMemory: false } as const;
+    // Nothing was ever made for a new session.
+    if (session.desired === "running" && !session.attempted) {
+      return { ...computer, status: "absent", containerId: null, volumeId: null };
+    }
+    if (this.#connections.isResting(id)) return { ...computer, status: "frozen", containerId, volumeId };
+    return undefined;
+  }
+
   async #failed(session: StoredSession, error: unknown): Promise<Outcome> {
     const attempts = (this.#attempts.get(session.id) ?? 0) + 1;
     this.#attempts.set(session.id, attempts);
-    const expected = error instanceof DriverError || error instanceof RaworcError;
-    const terminal = expected && !(error instanceof DriverError && error.transient);
+    const told =
+      error instanceof DriverError ? error.describe() : error instanceof RaworcError ? error.message : undefined;
+    const terminal = told !== undefined && !(error instanceof DriverError && error.transient);
     if (!terminal && attempts < ATTEMPTS_MAX) throw error;
     this.#attempts.delete(session.id);
     this.#options.log.error({ err: error, session: session.id }, "session failed");
-    const reason = expected ? error.message : "The server failed; its log says why";
+    const reason = told ?? "The server failed; its log says why";
     const failed = await this.#options.sessionLog.write(async (transaction, append) => {
       await this.#options.leases.guard(transaction, "session", session.id);
       const current = await findSession(transaction, session.id);
@@ -368,8 +379,4 @@ export class Sessions {
 /** The store is away, or the session another server's: that says nothing of the session. */
 function isNoFault(error: unknown): boolean {
   return error instanceof LeaseLost || isRaworcError(error, "not_ready");
-}
-
-function absent(id: string): ObservedComputer {
-  return { id, kind: "session", status: "absent", containerId: null, volumeId: null, outOfMemory: false };
 }

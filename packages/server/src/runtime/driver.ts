@@ -1,4 +1,5 @@
 import type { Limits, Network } from "@raworc/contract";
+import { withoutMachinePaths } from "../domain/machine-paths.ts";
 
 /** `session` computers hold a session; `builder` computers are thrown away after a build step. */
 export type ComputerKind = "session" | "builder";
@@ -159,7 +160,7 @@ export interface DriverErrorOptions {
   readonly transient: boolean;
 }
 
-/** The computer could not be made, changed or reached. The message says what to do. */
+/** The computer could not be made, changed or reached. The message, for the server's log, says what to do. */
 export class DriverError extends Error {
   override readonly name = "DriverError";
   readonly transient: boolean;
@@ -167,5 +168,10 @@ export class DriverError extends Error {
   constructor(message: string, options: DriverErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.transient = options.transient;
+  }
+
+  /** For whoever uses the API: without the paths of this machine. */
+  describe(): string {
+    return withoutMachinePaths(this.message);
   }
 }
