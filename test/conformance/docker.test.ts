@@ -138,6 +138,28 @@ describeWith(["docker"], "docker", () => {
       }
     });
 
+    it("tells of others' pauses, and not of its own", async () => {
+      const id = await open(driver, specOf());
+      const told: string[] = [];
+      const leaving = new AbortController();
+      const { promise: heard, resolve } = Promise.withResolvers<void>();
+      driver.watch((notice) => {
+        told.push(notice.id);
+        resolve();
+      }, leaving.signal);
+      await driver.freeze(id);
+      await driver.thaw(id);
+      await driver.freeze(id);
+      await driver.thaw(id);
+      expect(told).toEqual([]);
+      // Events come in order: those of the driver's own pauses would have been told before this one.
+      await docker("pause", container(id));
+      await heard;
+      expect(told).toEqual([id]);
+      leaving.abort();
+      await remove(id);
+    });
+
     it("names and labels as people know them, and shows no secret", async () => {
       const { id } = specOf();
       const started = await driver.start(specOf({ id }), signal());

@@ -37,6 +37,11 @@ export class Connections {
     return this.#ready.get(id)?.outdated === false || this.#resting.has(id);
   }
 
+  /** Whether the computer was frozen by this server, and nothing was heard of it since. */
+  isResting(id: string): boolean {
+    return this.#resting.has(id);
+  }
+
   /** New uses wait until the host was told anew; those under way go on. False where there is no connection. */
   outdate(id: string): boolean {
     this.#resting.get(id)?.close();

@@ -93,7 +93,17 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
 
   const freeze = async ({ session, observed }: SessionTurn): Promise<void> => {
     if (!connections.rest(session.id)) return record(session.id, { tier: "active" });
-    await driver.freeze(observed.id);
+    await lookedAtAfterFailure(session.id, () => driver.freeze(observed.id));
+  };
+
+  /** Of a computer that rests, what it was left as is taken for what it is. */
+  const lookedAtAfterFailure = async (id: string, change: () => Promise<void>): Promise<void> => {
+    try {
+      await change();
+    } catch (error) {
+      connections.drop(id);
+      throw error;
+    }
   };
 
   /** The parent's processes stand still while its files are copied, so that the copy is of one moment. */
@@ -122,7 +132,7 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
       turn.observed = await driver.start(await specOf(turn.session), turn.signal);
     },
     thaw: async ({ session }) => {
-      await driver.thaw(session.id);
+      await lookedAtAfterFailure(session.id, () => driver.thaw(session.id));
       connections.rise(session.id);
     },
     claim,

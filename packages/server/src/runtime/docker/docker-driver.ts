@@ -28,6 +28,7 @@ import { EngineEvents } from "./engine-events.ts";
 import { FenceKeeper } from "./fence.ts";
 import { LABEL, Names } from "./names.ts";
 import { OpenNetwork } from "./open-network.ts";
+import { type OwnChange, OwnChanges } from "./own-changes.ts";
 import { PlainVolumes } from "./plain-volumes.ts";
 import { ShortContainers } from "./short-containers.ts";
 import { SizedVolumes } from "./sized-volumes.ts";
@@ -106,6 +107,8 @@ export class DockerDriver implements RuntimeDriver {
   readonly #network: OpenNetwork;
   readonly #images: ArtifactImages;
   readonly #starter: ComputerStarter;
+  readonly #changes = new OwnChanges();
+  readonly #listeners = new Set<(notice: ComputerNotice) => void>();
   /** Kinds and engine's ids of containers that were seen, and are this installation's. */
   readonly #seen = new Map<string, { readonly kind: ComputerKind; readonly engineId: string }>();
 
@@ -125,10 +128,15 @@ export class DockerDriver implements RuntimeDriver {
       images: this.#images,
     });
     this.#events.listen({
-      onEvent: ({ id, action }) => {
-        if (action === "destroy") this.#seen.delete(id);
+      onEvent: (event) => {
+        if (event.action === "destroy") this.#seen.delete(event.id);
+        if (this.#changes.takes(event)) return;
+        for (const listener of [...this.#listeners]) listener({ id: event.id });
       },
-      onGap: () => this.#network.doubt(),
+      onGap: () => {
+        this.#changes.forget();
+        this.#network.doubt();
+      },
     });
     this.capabilities = toCapabilities(info, volumes.limited);
   }
@@ -270,15 +278,20 @@ export class DockerDriver implements RuntimeDriver {
       const ids = new Set([...this.#seen.keys(), ...(await this.#computers.list()).map(({ id }) => id)]);
       for (const id of ids) onNotice({ id });
     };
-    const stop = this.#events.listen({
-      onEvent: ({ id }) => onNotice({ id }),
+    const stopGaps = this.#events.listen({
       onGap: () => {
         lookAtAll().catch((error: unknown) => {
           this.#parts.log.warn({ err: error }, "computers could not be listed; the next event tells");
         });
       },
     });
-    signal.addEventListener("abort", stop);
+    // Each call is a listener of its own.
+    const listener = (notice: ComputerNotice) => onNotice(notice);
+    this.#listeners.add(listener);
+    signal.addEventListener("abort", () => {
+      this.#listeners.delete(listener);
+      stopGaps();
+    });
     this.#events.connected(signal).catch(() => undefined);
     // Sessions that run on the network have been waiting for this server: their fence is looked at now.
     this.#network.restore().catch((error: unknown) => {
@@ -350,10 +363,11 @@ export class DockerDriver implements RuntimeDriver {
     this.#parts.client.close();
   }
 
-  async #change(id: string, action: "pause" | "unpause", wanted: "frozen" | "running"): Promise<void> {
+  async #change(id: string, action: OwnChange, wanted: "frozen" | "running"): Promise<void> {
     const engineId = await this.#engineId(id);
+    const call = { method: "POST", path: `/containers/${engineId}/${action}` } as const;
     try {
-      await this.#parts.client.run({ method: "POST", path: `/containers/${engineId}/${action}` });
+      await this.#changes.around(id, action, () => this.#parts.client.run(call));
     } catch (error) {
       // Paused already, or not.
       if (isStatus(error, 404)) this.#seen.delete(id);
