@@ -73,6 +73,16 @@ interface Wanted {
 const HEALTH_MS = 10_000;
 /** How long another server's pool is waited for; a new computer takes not much longer. */
 const OTHER_MS = 2000;
+/** A session's first moments with its computer are not disturbed by the making of the next one, */
+const QUIET_MS = 250;
+/** unless one session after the other is opened. */
+const QUIET_MAX_MS = 1500;
+
+/** Times of the first and the last taking since a computer was made. */
+interface Takings {
+  readonly first: number;
+  readonly last: number;
+}
 
 /**
  * Keeps computers started for sessions to come, as many as each space's `warm_pool` says, of its newest build. Each is made
@@ -84,6 +94,7 @@ export class WarmPool {
   readonly #waiting = new Map<string, Waiting[]>();
   /** Taken for a session that is not recorded yet. */
   readonly #taken = new Set<string>();
+  readonly #takings = new Map<string, Takings>();
 
   constructor(options: WarmPoolOptions) {
     this.#options = options;
@@ -139,6 +150,8 @@ export class WarmPool {
     const [computer] = index === -1 ? [] : waiting.splice(index, 1);
     if (computer === undefined) return undefined;
     this.#taken.add(computer.id);
+    const last = performance.now();
+    this.#takings.set(spaceId, { first: this.#takings.get(spaceId)?.first ?? last, last });
     return { ...computer, release: (used) => this.#release(computer, used) };
   }
 
@@ -249,6 +262,9 @@ export class WarmPool {
 
   async #turn(spaceId: string, signal: AbortSignal): Promise<Outcome> {
     const { leases, store } = this.#options;
+    const quietMs = this.#quietMs(spaceId);
+    if (quietMs > 0) return { againAfterMs: quietMs };
+    this.#takings.delete(spaceId);
     const space = await findSpaceById(store.read, spaceId);
     const wanted = space === undefined ? undefined : await this.#wanted(space);
     const rows = await listPoolComputers(store.read, spaceId);
@@ -263,6 +279,13 @@ export class WarmPool {
       if (!(error instanceof LeaseLost)) throw error;
       return { againAfterMs: 0 };
     }
+  }
+
+  /** How long the pool is left as it is. */
+  #quietMs(spaceId: string): number {
+    const takings = this.#takings.get(spaceId);
+    if (takings === undefined) return 0;
+    return Math.min(takings.last + QUIET_MS, takings.first + QUIET_MAX_MS) - performance.now();
   }
 
   async #fill(spaceId: string, wanted: Wanted, signal: AbortSignal): Promise<Outcome> {
