@@ -8,7 +8,7 @@ import { planComputer } from "./computer-plan.ts";
 import { ComputerRecord, readRecord, type VolumeRecord, writeRecord } from "./computer-record.ts";
 import { LaunchEnded, type Launched } from "./launcher.ts";
 import { countTree, isAlive, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
-import { hostReady } from "./readiness.ts";
+import { hostAnswers, hostReady } from "./readiness.ts";
 import { quote } from "./shell.ts";
 import { type Standstill, standstillBy } from "./standstill.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -66,7 +66,7 @@ export class Computers {
     await this.#wayOut.serve(spec.id, spec.network);
     if (!this.#ends.isWatched(spec.id)) this.#ends.watchHost(spec.id, sockets, record.monitor);
     await this.thaw(spec.id);
-    await hostReady(sockets, patience(signal));
+    await hostAnswers(sockets, patience(signal));
   }
 
   async stop(id: string, graceMs: number): Promise<void> {

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { HostConnection } from "../host-connection.ts";
 
-/** Resolves when the host answers. Its socket appears once it does. Rejects with the signal's reason. */
-export async function hostReady(socketDirectory: string, signal: AbortSignal): Promise<void> {
-  await socketThere(socketDirectory, signal);
+/** Resolves when the host of a computer that runs answers. Rejects with the signal's reason. */
+export async function hostAnswers(socketDirectory: string, signal: AbortSignal): Promise<void> {
+  await hostReady(socketDirectory, signal);
   const connection = new HostConnection(socketDirectory);
   try {
     await connection.health(signal);
@@ -14,8 +14,11 @@ export async function hostReady(socketDirectory: string, signal: AbortSignal): P
   }
 }
 
-/** Watching begins before the look, so that no appearance is missed. */
-function socketThere(socketDirectory: string, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when the host's socket is there, which appears when it answers; none of an earlier one may be there. Watching
+ * begins before the look, so that no appearance is missed. Rejects with the signal's reason.
+ */
+export function hostReady(socketDirectory: string, signal: AbortSignal): Promise<void> {
   const path = join(socketDirectory, COMPUTER.hostSocket);
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
