@@ -76,6 +76,36 @@ for (const runtime of ["sandbox", "docker"] as const) {
         expect(seen).toEqual(events.filter(({ id }) => id > middle).map(({ id }) => id));
       });
 
+      test("gets the same history as is recorded, also when its computer has begun anew or messages were deleted", async () => {
+        const { id } = await client.call("sessions.create", { body: { wait: "ready" } });
+        const say = (content: string, to = agent) =>
+          client.call("messages.create", { params: { id }, body: { content, agent: to, wait: "reply" } });
+        const history = async () => {
+          const answer = await say("context");
+          if (!("reply" in answer)) throw new Error("The answer holds no reply");
+          const { history: told } = JSON.parse(answer.reply?.content ?? "") as { history: unknown };
+          const messages = await client.call("messages.list", { params: { id }, query: { limit: 100 } });
+          const before = messages.filter(({ seq }) => seq < answer.message.seq);
+          return { told, recorded: before.slice(-100).map(({ role, content }) => ({ role, content })) };
+        };
+        const agree = async () => {
+          const { recorded, told } = await history();
+          expect(told).toEqual(recorded);
+        };
+        await agree();
+        for (const content of ["echo 1", "echo 2", "throw it"]) await say(content);
+        await say("echo of the other", agent === "py" ? "js" : "py");
+        await agree();
+        await agree();
+        await client.call("sessions.pause", { params: { id } });
+        await say("echo again");
+        await agree();
+        await client.call("messages.delete", { params: { id } });
+        await say("echo after all");
+        await agree();
+        await client.call("sessions.delete", { params: { id } });
+      });
+
       test("knows its session, the message and what came before", async () => {
         await ask(agent, "echo first");
         const { message, reply } = await ask(agent, "context");

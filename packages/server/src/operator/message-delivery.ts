@@ -3,12 +3,13 @@ import type { Logger } from "pino";
 import { contentForAgent } from "../domain/addressing.ts";
 import type { HostConnection } from "../runtime/host-connection.ts";
 import { countDeltas } from "../store/events.ts";
-import { findMessage, readHistory, type StoredMessage } from "../store/messages.ts";
+import { findMessage, readHistory, readHistorySince, type StoredMessage } from "../store/messages.ts";
 import type { StoredSession } from "../store/sessions.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import type { BuiltAgents } from "./built-agents.ts";
 import { DeltaWriter } from "./delta-writer.ts";
 import type { Faults } from "./faults.ts";
+import { ForgetQueue } from "./forget-queue.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
 import { endOfHost, failedBySystem, type MessageEnd } from "./message-ends.ts";
 import type { Append } from "./session-log.ts";
@@ -47,9 +48,22 @@ export class MessageDelivery {
   readonly #options: MessageDeliveryOptions;
   /** By message id. */
   readonly #brokenOff = new Map<string, number>();
+  /** Number of the last entry of the history that a host keeps. */
+  readonly #kept = new WeakMap<HostConnection, number>();
+  readonly #forgettable: ForgetQueue;
 
   constructor(options: MessageDeliveryOptions) {
     this.#options = options;
+    this.#forgettable = new ForgetQueue(options);
+  }
+
+  /** The end of a message is recorded. */
+  recorded(message: StoredMessage): void {
+    this.#forgettable.add(message.session_id, message.id);
+  }
+
+  close(): void {
+    this.#forgettable.close();
   }
 
   /** Brings the message to the host, or takes up the answer again, and gives its end. Throws to be repeated. */
@@ -85,10 +99,18 @@ export class MessageDelivery {
     const { leases, record, store } = this.#options;
     // Line 0 tells of the start; each delta in the log is one line more.
     const from = isResumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
-    const request = await this.#request(session, message);
+    // Nobody knows what a host that may have the message already makes of its history.
+    if (isResumed) this.#kept.delete(connection);
+    const kept = this.#kept.get(connection);
+    const request = await this.#request(session, message, kept);
     // A host that was told to forget a message would run it again.
     if (!(await leases.hold("session", session.id))) throw new LeaseLost("This server was silent for too long");
-    const onOpen = () => this.#passOnCancel(connection, message.id, turn);
+    const onOpen = () => {
+      this.#forgettable.told(session.id, request.forget ?? []);
+      const last = request.context.history.at(-1)?.seq ?? kept;
+      if (!isResumed && last !== undefined) this.#kept.set(connection, last);
+      this.#passOnCancel(connection, message.id, turn);
+    };
     const writer = new DeltaWriter(message, (work) => record(session.id, work));
     try {
       for await (const line of connection.message(request, { from, signal, onOpen })) {
@@ -96,6 +118,11 @@ export class MessageDelivery {
         else if (line.type === "end") return line;
       }
       return undefined;
+    } catch (error) {
+      // A host that has begun anew has no history, and is given all of it.
+      if (request.history_after === undefined || !isRaworcError(error, "conflict")) throw error;
+      this.#kept.delete(connection);
+      return await this.#exchange({ connection, isResumed, message, session, signal: turn }, signal);
     } finally {
       await writer.flush();
     }
@@ -127,9 +154,11 @@ export class MessageDelivery {
     });
   }
 
-  async #request(session: StoredSession, message: StoredMessage): Promise<HostMessage> {
+  async #request(session: StoredSession, message: StoredMessage, kept: number | undefined): Promise<HostMessage> {
+    const { read } = this.#options.store;
     const agent = message.agent ?? "";
-    const history = await readHistory(this.#options.store.read, session.id, message.seq);
+    const since = kept === undefined ? undefined : await readHistorySince(read, session.id, kept, message.seq);
+    const forget = this.#forgettable.of(session.id);
     return {
       message_id: message.id,
       agent,
@@ -141,9 +170,11 @@ export class MessageDelivery {
         timestamp: message.created_at,
         created_by: session.created_by,
         agent,
-        history,
+        history: since ?? (await readHistory(read, session.id, message.seq)),
         metadata: message.metadata,
       },
+      ...(since === undefined ? {} : { history_after: kept }),
+      ...(forget.length === 0 ? {} : { forget: [...forget] }),
     };
   }
 }

@@ -159,6 +159,7 @@ export class Messages {
   /** Leaves off where it is: what runs goes on in the host and is fetched by the next server. */
   close(): Promise<void> {
     this.#isClosing = true;
+    this.#delivery.close();
     for (const timer of this.#pauses.values()) clearTimeout(timer);
     this.#pauses.clear();
     return this.#loop.close();
@@ -253,11 +254,7 @@ export class Messages {
       const end = await faults.around("message_deliver", deliver);
       const ended = await faults.around("message_end", () => this.#end(message, end));
       operations?.end("message", message.id, end.status, end.status === "failed" ? { code: end.error.code } : {});
-      // The end is recorded, so the host's journal may forget it. Nothing depends on it being heard.
-      const forget = () => connection.forgetMessage(message.id, AbortSignal.timeout(10_000));
-      faults.around("message_forget", forget).catch((error: unknown) => {
-        this.#options.log.debug({ err: error, message: message.id }, "journal entry stays for now");
-      });
+      this.#delivery.recorded(message);
       return ended;
     } finally {
       operations?.leave("message", message.id);

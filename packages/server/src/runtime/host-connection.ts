@@ -101,6 +101,7 @@ export class HostConnection {
     const answer = await this.#open({ method: "POST", path, body: message, signal: options.signal });
     options.onOpen?.();
     for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal)) {
+      if (line.type === "end") letEnd(answer);
       if (line.type !== "beat") yield line;
     }
   }
@@ -110,8 +111,9 @@ export class HostConnection {
     await this.#text({ method: "POST", path, body: {}, signal: bounded(signal) }, [404]);
   }
 
-  async forgetMessage(id: string, signal: AbortSignal): Promise<void> {
-    await this.#text({ method: "DELETE", path: `/messages/${encodeURIComponent(id)}`, signal }, [404]);
+  /** The ends of these messages are recorded, so the host's journal may forget them. */
+  async forgetMessages(ids: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#text({ method: "POST", path: "/messages/forget", body: { ids }, signal: bounded(signal) });
   }
 
   /** Runs a command. Leaving the iteration, or the signal, kills all that it started. */
@@ -184,8 +186,9 @@ export class HostConnection {
   }
 
   async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
+    const pieces = answer.iterator({ destroyOnReturn: false });
     try {
-      for await (const value of readJsonLines(answer, LINE_MAX_BYTES)) yield schema.parse(value);
+      for await (const value of readJsonLines(pieces, LINE_MAX_BYTES)) yield schema.parse(value);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof LineError || error instanceof z.ZodError || isConnectionError(error)) {
@@ -193,7 +196,8 @@ export class HostConnection {
       }
       throw error;
     } finally {
-      answer.destroy();
+      if (ending.has(answer)) answer.resume();
+      else answer.destroy();
     }
   }
 
@@ -247,6 +251,17 @@ export class HostConnection {
       else pipeline(stream, call, () => undefined);
     });
   }
+}
+
+const END_GRACE_MS = 1000;
+/** Answers of which all is known that matters. */
+const ending = new WeakSet<IncomingMessage>();
+
+/** Nothing but the end of the answer is to come: with it, the connection is free for the next call. */
+function letEnd(answer: IncomingMessage): void {
+  ending.add(answer);
+  const timer = setTimeout(() => answer.destroy(), END_GRACE_MS);
+  answer.once("close", () => clearTimeout(timer));
 }
 
 function bounded(signal: AbortSignal): AbortSignal {

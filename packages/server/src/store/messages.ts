@@ -206,33 +206,51 @@ export async function findNewestReplyOf(reader: Reader, sessionId: string, agent
   return row?.created_at;
 }
 
-const HISTORY = "select seq, role, content from messages where session_id = ? and seq < ? order by seq desc limit ?";
+export interface HistoryEntry {
+  readonly seq: number;
+  readonly role: Message["role"];
+  readonly content: string;
+}
+
+const HISTORY = "select seq, role, content from messages where session_id = ?";
 
 /** What an agent gets to know of the conversation before a message: whole messages, the newest that fit. */
-export async function readHistory(
-  reader: Reader,
-  sessionId: string,
-  beforeSeq: number,
-): Promise<{ role: string; content: string }[]> {
-  const history: { role: string; content: string }[] = [];
+export async function readHistory(reader: Reader, sessionId: string, beforeSeq: number): Promise<HistoryEntry[]> {
+  const history: HistoryEntry[] = [];
   let bytes = 0;
   let before = beforeSeq;
   // A page at a time: a hundred messages can have a hundred megabytes, of which a quarter of one is wanted.
   for (const page of [10, HISTORY_MAX_MESSAGES - 10]) {
-    const rows = await runStatement<Pick<MessageRow, "seq" | "role" | "content">>(reader, HISTORY, [
-      sessionId,
-      before,
-      page,
-    ]);
+    const statement = `${HISTORY} and seq < ? order by seq desc limit ?`;
+    const rows = await runStatement<HistoryEntry>(reader, statement, [sessionId, before, page]);
     for (const row of rows) {
       bytes += Buffer.byteLength(row.content);
       if (bytes > HISTORY_MAX_BYTES) return history.reverse();
-      history.push({ role: row.role, content: row.content });
+      history.push({ ...row, seq: Number(row.seq) });
       before = row.seq;
     }
     if (rows.length < page) break;
   }
   return history.reverse();
+}
+
+const SINCE_MAX = 10;
+
+/**
+ * What has come to the history before a message since another entry. Undefined where that one is gone or much has come
+ * since: then all of it is to be read.
+ */
+export async function readHistorySince(
+  reader: Reader,
+  sessionId: string,
+  afterSeq: number,
+  beforeSeq: number,
+): Promise<HistoryEntry[] | undefined> {
+  const statement = `${HISTORY} and seq >= ? and seq < ? order by seq limit ?`;
+  const rows = await runStatement<HistoryEntry>(reader, statement, [sessionId, afterSeq, beforeSeq, SINCE_MAX + 1]);
+  const [first, ...since] = rows.map((row) => ({ ...row, seq: Number(row.seq) }));
+  const bytes = since.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+  return first?.seq === afterSeq && since.length < SINCE_MAX && bytes <= HISTORY_MAX_BYTES ? since : undefined;
 }
 
 const COPY_PAGE = 200;

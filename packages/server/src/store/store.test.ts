@@ -4,7 +4,15 @@ import type { DatabaseAddress } from "../config.ts";
 import type { Scope } from "../domain/access-scope.ts";
 import { findAgent, insertAgent } from "./agents.ts";
 import { appendEvents, listEvents } from "./events.ts";
-import { findMessage, insertMessage, listMessages, readHistory, updateMessage } from "./messages.ts";
+import {
+  deleteEndedMessages,
+  findMessage,
+  insertMessage,
+  listMessages,
+  readHistory,
+  readHistorySince,
+  updateMessage,
+} from "./messages.ts";
 import { findSession, getSession, insertSession, listSessions, updateSession } from "./sessions.ts";
 import { ensureInstance } from "./settings.ts";
 import { ensureDefaultSpace, findSpace } from "./spaces.ts";
@@ -143,6 +151,23 @@ describeDatabases("store", (databases) => {
     expect(cut.at(-1)?.content).toHaveLength(255 * 1024);
     expect(cut.length).toBeLessThan(101);
     expect(cut.length).toBeGreaterThan(50);
+  });
+
+  it("gives what has come to a history since an entry, unless that is gone or it is much", async () => {
+    const id = await newSession();
+    for (let index = 1; index <= 20; index += 1) {
+      await store.write((transaction) =>
+        insertMessage(transaction, { ...message(id, `message ${index}`), status: "done" }),
+      );
+    }
+    const since = (after: number, before: number) => readHistorySince(store.read, id, after, before);
+    expect((await since(17, 20))?.map(({ seq }) => seq)).toEqual([18, 19]);
+    expect(await since(20, 21)).toEqual([]);
+    expect(await since(2, 20)).toBeUndefined();
+    await store.write((transaction) => insertMessage(transaction, message(id, "x".repeat(300 * 1024))));
+    expect(await since(20, 22)).toBeUndefined();
+    await store.write((transaction) => deleteEndedMessages(transaction, id));
+    expect(await since(20, 22)).toBeUndefined();
   });
 
   it("numbers messages without gaps when many are posted at once", async () => {
