@@ -62,15 +62,25 @@ export class Authenticator {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Throws `unauthenticated` for every token that is not good now. */
-  async authenticate(token: string): Promise<Caller> {
+  /** Gives whom it knows at once. Rejects with `unauthenticated` for every token that is not good now. */
+  authenticate(token: string): Caller | Promise<Caller> {
     const now = this.#now();
-    if (now - this.#versionAt >= VERSION_AGE) {
-      this.#looking ??= this.#lookForChanges();
-      await this.#looking;
-    }
+    if (now - this.#versionAt >= VERSION_AGE) return this.#authenticateAnew(token);
+    return this.#knownCaller(token, now) ?? this.#readCaller(token);
+  }
+
+  async #authenticateAnew(token: string): Promise<Caller> {
+    this.#looking ??= this.#lookForChanges();
+    await this.#looking;
+    return this.#knownCaller(token, this.#now()) ?? this.#readCaller(token);
+  }
+
+  #knownCaller(token: string, now: number): Caller | undefined {
     const known = this.#known.get(token);
-    if (known !== undefined && known.expiresAt > now) return known.caller;
+    return known !== undefined && known.expiresAt > now ? known.caller : undefined;
+  }
+
+  async #readCaller(token: string): Promise<Caller> {
     const epoch = this.#epoch;
     const caller = await this.#read(token);
     this.#tokenOf.set(caller, token);

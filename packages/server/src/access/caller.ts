@@ -18,5 +18,8 @@ export interface Caller {
   readonly token: TokenIdentity;
 }
 
-/** Throws `unauthenticated` for every token that is not good now. */
-export type Authenticate = (token: string) => Promise<Caller>;
+/**
+ * Throws `unauthenticated`, or rejects with it, for every token that is not good now. Whom it knows it gives at once: to wait
+ * costs more than to look.
+ */
+export type Authenticate = (token: string) => Caller | Promise<Caller>;

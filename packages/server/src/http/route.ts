@@ -1,30 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
-import { API_BASE, isRaworcError, ROUTES, type Route, type RouteName } from "@raworc/contract";
+import { API_BASE, ROUTES, type Route, type RouteName } from "@raworc/contract";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Caller } from "../access/caller.ts";
-import type { AuditNote } from "../audit/audit-note.ts";
-import { allows, authorize, hiddenError, type Principal, type Target } from "../domain/access.ts";
-import { bearerToken } from "./authentication.ts";
+import { hiddenError, type Target } from "../domain/access.ts";
+import { authentication } from "./authentication.ts";
 import {
   type Answer,
   type Asked,
-  type Call,
-  type CallerCall,
   type GuardedCall,
   type GuardedRouteName,
   type OpenCall,
   type OpenRouteName,
   SENT,
 } from "./call.ts";
-import { auditedAs, describeTarget, noteOf } from "./call-audit.ts";
-import { checkIfMatch, etagOfText } from "./etag.ts";
+import { auditedAs } from "./call-audit.ts";
+import { etagOfText } from "./etag.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
-import { answerOnce, type KeyedStanding, keptHeaders } from "./keyed-call.ts";
-import type { KeyedRequest } from "./keyed-request.ts";
+import { answerOnce, keptHeaders } from "./keyed-call.ts";
 import { validationError } from "./problems.ts";
-import { requestSignal, type WatchCaller } from "./request-signal.ts";
 import { methodsOf, pathsOf } from "./route-variants.ts";
+import { RunningCall } from "./running-call.ts";
 
 export interface RouteOptions<N extends GuardedRouteName, Location extends Target> {
   /**
@@ -59,23 +55,23 @@ export function route<N extends GuardedRouteName, Location extends Target>(
   if (typeof access === "string") throw new Error(`${name} needs no right; register it with openRoute`);
   // What is sent into a session as it comes is the session's to understand, its keys too.
   const isKeyed = definition.method === "POST" && definition.bytes !== true;
-  register(app, name, async (call, standing) => {
-    const caller = callerOf(call.request);
-    const located = await options.locate(call, caller);
+  const proceed = (call: RunningCall, located: Location | undefined) => {
     if (located === undefined) throw hiddenError();
-    describeTarget(call.note, located, call.params as object);
-    const ask = asking(caller, call.note);
-    ask(access.verb, access.resource, located);
-    standing.mayGoOn = (principal) => allows(principal, access.verb, access.resource, located);
-    const guarded = Object.assign(call, caller, { authorize: ask, located }) as unknown as GuardedCall<N, Location>;
+    call.locate(located);
+    call.requireRight(access, located);
+    const guarded = call as unknown as GuardedCall<N, Location>;
     const key = isKeyed ? idempotencyKeyOf(call.request.headers["idempotency-key"]) : undefined;
     const { idempotency } = app.api;
     if (key === undefined || idempotency === undefined) return handler(guarded);
-    const asked = { key, principalId: caller.principal.id, route: name, status: definition.status };
-    return answerOnce(idempotency, asked, guarded, standing, {
+    const asked = { key, principalId: call.principal.id, route: name, status: definition.status };
+    return answerOnce(idempotency, asked, guarded, call, {
       handle: () => handler(guarded),
       goOn: options.goOn && ((foreseen) => options.goOn?.(guarded, foreseen)),
     });
+  };
+  register(app, name, (call) => {
+    const located = options.locate(call as unknown as Asked<N>, call.caller);
+    return located instanceof Promise ? located.then((found) => proceed(call, found)) : proceed(call, located);
   });
 }
 
@@ -87,78 +83,58 @@ export function openRoute<N extends OpenRouteName>(
 ): void {
   const { access } = definitionOf(name);
   if (typeof access !== "string") throw new Error(`${name} needs a right; register it with route`);
-  register(app, name, async (call) => {
-    if (access === "public") return handler(call as OpenCall<N>);
-    const caller = callerOf(call.request);
-    describeTarget(call.note, OUTSIDE_SPACES, call.params as object);
-    return handler(Object.assign(call, caller, { authorize: asking(caller, call.note) }) as unknown as OpenCall<N>);
+  register(app, name, (call) => {
+    if (access === "self") call.locate(OUTSIDE_SPACES);
+    return handler(call as unknown as OpenCall<N>);
   });
-}
-
-/** Authorizes, and notes a refusal as such, however it looks to the caller. */
-function asking(caller: Caller, note: AuditNote): CallerCall<RouteName>["authorize"] {
-  return (verb, resource, target) => {
-    try {
-      authorize(caller.principal, verb, resource, target);
-    } catch (error) {
-      note.refused = true;
-      throw error;
-    }
-  };
 }
 
 function definitionOf(name: RouteName): Route {
   return ROUTES[name];
 }
 
-function callerOf(request: FastifyRequest): Caller {
-  if (request.caller === null) throw new Error("The route was reached without authentication");
-  return request.caller;
-}
-
 /** Bytes of a body from somebody who has shown no token. */
 const PUBLIC_BODY_MAX = 64 * 1024;
 const NOTHING = z.strictObject({});
 
-/** What is known of a call beside what it asks. */
-interface Standing extends KeyedStanding {
-  /** What a call that lasts goes on by. */
-  mayGoOn: (principal: Principal) => boolean;
-}
+type Run = (call: RunningCall) => unknown;
 
-type Run<N extends RouteName> = (call: Call<N>, standing: Standing) => Promise<unknown>;
-
-function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N>): void {
+function register(app: FastifyInstance, name: RouteName, run: Run): void {
   const definition = definitionOf(name);
   const words = auditedAs(name, definition);
   const isRead = typeof definition.access === "object" && definition.access.verb === "get";
   const isChange = definition.method !== "GET" && definition.access !== "public" && !isRead;
-  const authenticate = async (request: FastifyRequest): Promise<void> => {
+  const work = (call: RunningCall): unknown => {
+    readCall(definition, call);
+    return run(call);
+  };
+  const fail = async (call: RunningCall, error: unknown): Promise<never> => {
+    if (definition.access !== "public") await app.api.audit?.failed(call.note, error, isChange);
+    await call.keyed?.failed(error).catch((failure: unknown) => logUnkept(call.request, failure));
+    throw error;
+  };
+  const finish = async (call: RunningCall, answer: unknown): Promise<FastifyReply> => {
     try {
-      request.caller = await app.api.authenticate(bearerToken(request.headers.authorization));
-      app.api.rates?.take(request.caller.principal.id);
+      const answered = await answer;
+      if (answered !== SENT) return await sendKept(app, name, call, answered);
+      await call.keyed?.sent().catch((error: unknown) => logUnkept(call.request, error));
+      return call.reply;
     } catch (error) {
-      if (isRaworcError(error, "unauthenticated")) {
-        await app.api.audit?.unauthenticated(noteOf(words, request));
-      }
-      throw error;
+      return fail(call, error);
     }
   };
-  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+  // What needs to wait for nothing is answered in the same turn: promises would cost as much as the rest of a short read.
+  const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined => {
     const { audit } = app.api;
     reply.code(definition.status);
-    const note = noteOf(words, request);
-    const standing: Standing = { mayGoOn: () => true, keyed: undefined };
-    const work = () => run(readCall<N>(app, definition, request, reply, note, standing), standing);
+    const call = new RunningCall(app.api, words, request, reply);
     try {
-      const answer = await (isChange && audit !== undefined ? audit.change(note, async () => work()) : work());
-      if (answer !== SENT) return await sendAnswer(app, name, reply, answer, standing.keyed);
-      await standing.keyed?.sent().catch((error: unknown) => logUnkept(request, error));
-      return reply;
+      const answer = isChange && audit !== undefined ? audit.change(call.note, async () => work(call)) : work(call);
+      if (answer instanceof Promise || answer === SENT) return finish(call, answer);
+      sendText(reply, answer, textOf(app, name, answer));
+      return undefined;
     } catch (error) {
-      if (definition.access !== "public") await audit?.failed(note, error, isChange);
-      await standing.keyed?.failed(error).catch((failure: unknown) => logUnkept(request, failure));
-      throw error;
+      return fail(call, error);
     }
   };
   for (const path of pathsOf(definition)) {
@@ -166,55 +142,26 @@ function register<N extends RouteName>(app: FastifyInstance, name: N, run: Run<N
       method: methodsOf(definition),
       url: `${API_BASE}${path}`,
       config: { guard: { route: name, access: definition.access } },
-      ...(definition.access === "public" ? { bodyLimit: PUBLIC_BODY_MAX } : { onRequest: authenticate }),
+      ...(definition.access === "public"
+        ? { bodyLimit: PUBLIC_BODY_MAX }
+        : { onRequest: authentication(app.api, words) }),
       handler,
     });
   }
 }
 
-function readCall<N extends RouteName>(
-  app: FastifyInstance,
-  definition: Route,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  note: AuditNote,
-  standing: Standing,
-): Call<N> {
+/** Reads what a call asks into it. */
+function readCall(definition: Route, call: RunningCall): void {
+  const { request } = call;
   const params = (definition.params ?? NOTHING).safeParse(request.params);
   // A name or id that can't exist is nothing that anybody could find.
   if (!params.success) throw hiddenError();
-  const query = parsePart(definition.query, request.query, "query");
+  call.params = params.data;
+  call.query = parsePart(definition.query, request.query, "query");
   const isBytes = definition.bytes === true;
   const given = request.body ?? (request.body === undefined ? {} : null);
-  const body = isBytes ? {} : parsePart(definition.body, given, "body");
-  if (definition.method === "PUT" && !isBytes) note.details = { fields: Object.keys(body as object) };
-  let signal: AbortSignal | undefined;
-  const call: unknown = {
-    params: params.data,
-    query,
-    body,
-    request,
-    reply,
-    note,
-    audited: async () => app.api.audit?.allowed(note),
-    ifMatch: (basis: unknown) => checkIfMatch(request.headers["if-match"], basis),
-    foresee: <T>(answer: T, isFinal = true): T => {
-      standing.keyed?.foresee(answer, isFinal);
-      return answer;
-    },
-    get signal() {
-      signal ??= requestSignal(reply.raw, app.api, watcherOf(app, request, standing));
-      return signal;
-    },
-  };
-  return call as Call<N>;
-}
-
-function watcherOf(app: FastifyInstance, request: FastifyRequest, standing: Standing): WatchCaller | undefined {
-  const { watch } = app.api;
-  const { caller } = request;
-  if (watch === undefined || caller === null) return undefined;
-  return (end) => watch(caller, (principal) => standing.mayGoOn(principal), end);
+  call.body = isBytes ? {} : parsePart(definition.body, given, "body");
+  if (definition.method === "PUT" && !isBytes) call.note.details = { fields: Object.keys(call.body as object) };
 }
 
 function parsePart(schema: z.ZodType | undefined, input: unknown, origin: "query" | "body"): unknown {
@@ -223,19 +170,29 @@ function parsePart(schema: z.ZodType | undefined, input: unknown, origin: "query
   return result.data;
 }
 
-async function sendAnswer(
+/** Sends an answer, after it was kept where its request has an Idempotency-Key. */
+async function sendKept(
   app: FastifyInstance,
   name: RouteName,
-  reply: FastifyReply,
+  call: RunningCall,
   answer: unknown,
-  keyed: KeyedRequest | undefined,
 ): Promise<FastifyReply> {
-  const text = answer === undefined ? undefined : JSON.stringify(answer);
-  if (app.api.checkAnswers && text !== undefined) checkAnswer(name, definitionOf(name), text);
+  const { keyed, reply } = call;
+  const text = textOf(app, name, answer);
   if (keyed !== undefined) {
     const kept = { status: reply.statusCode, headers: keptHeaders(reply), body: text ?? null };
     await keyed.kept(kept).catch((error: unknown) => logUnkept(reply.request, error));
   }
+  return sendText(reply, answer, text);
+}
+
+function textOf(app: FastifyInstance, name: RouteName, answer: unknown): string | undefined {
+  const text = answer === undefined ? undefined : JSON.stringify(answer);
+  if (app.api.checkAnswers && text !== undefined) checkAnswer(name, definitionOf(name), text);
+  return text;
+}
+
+function sendText(reply: FastifyReply, answer: unknown, text: string | undefined): FastifyReply {
   if (text === undefined) return reply.send();
   // A handler has set another one where an answer says more than the object does.
   if (!Array.isArray(answer) && !reply.hasHeader("etag")) reply.header("etag", etagOfText(text));
