@@ -6,7 +6,7 @@ import { jsonText } from "./json-text.ts";
 import { locksRows } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
-import { runStatement, updateRow } from "./statement.ts";
+import { selectRows, updateRow } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -24,15 +24,40 @@ export interface StoredSession
 
 type JoinedRow = SessionRow & { readonly space_name: string };
 
-/** JSON columns hold what was checked when it was written. */
-function toSession({ fork_pending, ...row }: JoinedRow): StoredSession {
+/**
+ * JSON columns hold what was checked when it was written. Field by field: to copy all others of a row, as it comes from
+ * SQLite, takes longer than to read it.
+ */
+function toSession(row: JoinedRow): StoredSession {
   return {
-    ...row,
-    copied: fork_pending !== 1,
+    id: row.id,
+    space_id: row.space_id,
+    space_name: row.space_name,
+    name: row.name,
+    created_by: row.created_by,
+    owner_id: row.owner_id,
+    state: row.state,
+    tier: row.tier,
+    desired: row.desired,
+    build_id: row.build_id,
+    attempted: row.attempted === 1,
+    copied: row.fork_pending !== 1,
+    container_id: row.container_id,
+    persistent_volume_id: row.persistent_volume_id,
+    parent_session_id: row.parent_session_id,
     limits: JSON.parse(row.limits) as Limits,
     network: JSON.parse(row.network) as Network,
     metadata: JSON.parse(row.metadata) as Metadata,
-    attempted: row.attempted === 1,
+    created_at: row.created_at,
+    started_at: row.started_at,
+    last_activity_at: row.last_activity_at,
+    paused_at: row.paused_at,
+    pause_requested_at: row.pause_requested_at,
+    terminated_at: row.terminated_at,
+    termination_reason: row.termination_reason,
+    error: row.error,
+    last_event_id: row.last_event_id,
+    last_seq: row.last_seq,
   };
 }
 
@@ -82,11 +107,16 @@ const ONE =
   "select sessions.*, (select spaces.name from spaces where spaces.id = sessions.space_id) as space_name " +
   "from sessions where sessions.id = ?";
 
-/** In a write transaction the session stays as it is found until the commit. */
-export async function findSession(reader: Reader, id: string): Promise<StoredSession | undefined> {
-  const [row] = await runStatement<JoinedRow>(reader, locksRows(reader) ? `${ONE} for update` : ONE, [id]);
-  return row === undefined ? undefined : toSession(row);
+/** In a write transaction the session stays as it is found until the commit. At once where the database is in this process. */
+export function findSession(
+  reader: Reader,
+  id: string,
+): StoredSession | undefined | Promise<StoredSession | undefined> {
+  const rows = selectRows<JoinedRow>(reader, locksRows(reader) ? `${ONE} for update` : ONE, [id]);
+  return rows instanceof Promise ? rows.then(firstSession) : firstSession(rows);
 }
+
+const firstSession = ([row]: readonly JoinedRow[]): StoredSession | undefined => row && toSession(row);
 
 export async function getSession(reader: Reader, id: string): Promise<StoredSession> {
   const session = await findSession(reader, id);

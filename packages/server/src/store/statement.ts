@@ -18,9 +18,14 @@ export function runDirectly(reader: Reader, run: Run): void {
  * Kysely's.
  */
 export async function runStatement<Row = never>(reader: Reader, sql: string, values: Values = []): Promise<Row[]> {
+  return selectRows(reader, sql, values);
+}
+
+/** The same, with the rows at once where the database is in this process. */
+export function selectRows<Row>(reader: Reader, sql: string, values: Values): Row[] | Promise<Row[]> {
   const run = direct.get(reader);
   if (run !== undefined) return run(sql, values) as Row[];
-  return (await reader.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+  return reader.executeQuery<Row>(CompiledQuery.raw(sql, [...values])).then(({ rows }) => rows);
 }
 
 type TableWithId = { [T in keyof Database]: Database[T] extends { id: string } ? T : never }[keyof Database];

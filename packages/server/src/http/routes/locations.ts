@@ -49,13 +49,16 @@ export async function locateBuild(reader: Reader, spaceName: string, id: string)
 }
 
 /** A session and all that is in it. A deleted one is found only where its records are asked for. */
-export async function locateSession(
+export function locateSession(
   reader: Reader,
   id: string,
   options: { readonly deleted: boolean },
-): Promise<SessionLocation> {
-  const session = await findSession(reader, id);
-  if (session === undefined || (session.state === "deleted" && !options.deleted)) throw hiddenError();
-  const space = { id: session.space_id, name: session.space_name };
-  return { space, name: session.id, ownerId: session.owner_id, session };
+): SessionLocation | Promise<SessionLocation> {
+  const locate = (session: StoredSession | undefined): SessionLocation => {
+    if (session === undefined || (session.state === "deleted" && !options.deleted)) throw hiddenError();
+    const space = { id: session.space_id, name: session.space_name };
+    return { space, name: session.id, ownerId: session.owner_id, session };
+  };
+  const session = findSession(reader, id);
+  return session instanceof Promise ? session.then(locate) : locate(session);
 }
