@@ -10,7 +10,9 @@ export interface OutputPipe {
   readonly writer: number;
 }
 
-const BATCH = 32;
+/** Of those made in advance; who needs more than these will need many. */
+const FIRST_BATCH = 16;
+const BATCH = 128;
 const REFILL_BELOW = 8;
 /** Starting a program keeps the host from answering for some milliseconds. */
 const FIRST_AFTER_MS = 50;
@@ -70,8 +72,9 @@ export class OutputPipes {
 
   async #make(): Promise<void> {
     if (this.#folder === "") return;
-    const paths = Array.from({ length: BATCH }, (_, index) => `${this.#folder}/${this.#made + index}`);
-    this.#made += BATCH;
+    const length = this.#made === 0 ? FIRST_BATCH : BATCH;
+    const paths = Array.from({ length }, (_, index) => `${this.#folder}/${this.#made + index}`);
+    this.#made += length;
     try {
       await promisify(execFile)("mkfifo", ["-m", "622", ...paths], { cwd: "/" });
       this.#ready = [...paths, ...this.#ready];

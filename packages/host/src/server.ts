@@ -23,6 +23,7 @@ export type UpgradeHandler = (id: string, url: URL) => Promise<Connected>;
 /** Answers a call, in whole. May throw a RequestError before anything was written. */
 export type Handler = (call: Call) => Promise<void> | void;
 
+const INTERVAL_MAX_MS = 2 ** 31 - 1;
 const SOCKET = `${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`;
 
 /** Routes are `METHOD /path`, with `{}` for one id where no other has the very path; upgrades are the noun of `/noun/{}`. */
@@ -39,7 +40,9 @@ export class HostServer {
   ) {
     this.#routes = routes;
     this.#upgrades = upgrades;
-    this.#server = createServer((request, response) => {
+    // Nothing is checked by the clock, so the clock need not wake the host.
+    this.#server = createServer({ connectionsCheckingInterval: INTERVAL_MAX_MS }, (request, response) => {
+      response.sendDate = false;
       response.once("close", onUse);
       this.#answer(request, response).catch((error: unknown) => refuse(request, response, error));
     });
@@ -96,20 +99,28 @@ export class HostServer {
   }
 }
 
-/** Throws RequestError for what is no JSON or too long. */
-export async function readBody(request: IncomingMessage): Promise<unknown> {
+/** Rejects with RequestError for what is no JSON or too long. */
+export function readBody(request: IncomingMessage): Promise<unknown> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length > BODY_MAX_BYTES) throw new RequestError(413, "too_large", "The body is too large");
-    pieces.push(piece);
-  }
-  try {
-    return JSON.parse(Buffer.concat(pieces, length).toString("utf8"));
-  } catch {
-    throw new RequestError(400, "malformed_json", "The body is no JSON");
-  }
+  return new Promise((resolve, reject) => {
+    request.on("data", (piece: Buffer) => {
+      length += piece.length;
+      if (length <= BODY_MAX_BYTES) pieces.push(piece);
+      else {
+        request.pause();
+        reject(new RequestError(413, "too_large", "The body is too large"));
+      }
+    });
+    request.on("error", reject);
+    request.on("end", () => {
+      try {
+        resolve(JSON.parse(Buffer.concat(pieces, length).toString("utf8")));
+      } catch {
+        reject(new RequestError(400, "malformed_json", "The body is no JSON"));
+      }
+    });
+  });
 }
 
 export function sendJson(response: ServerResponse, body: unknown, status: 200 | 201 = 200): void {
