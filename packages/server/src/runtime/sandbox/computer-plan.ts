@@ -34,6 +34,14 @@ export interface ComputerPlan {
   readonly filter: string;
 }
 
+/** What there is before the computer. */
+export interface ComputerBasis {
+  readonly volumeRecord: VolumeRecord;
+  /** There was no computer on this volume before. */
+  readonly isNew: boolean;
+  readonly etcFolder: string | null;
+}
+
 interface Mount {
   readonly source: string;
   readonly target: string;
@@ -46,13 +54,12 @@ const NAMESPACES = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshar
 export function planComputer(
   surroundings: Surroundings,
   spec: ComputerSpec,
-  volumeRecord: VolumeRecord,
-  isNew: boolean,
+  { volumeRecord, isNew, etcFolder }: ComputerBasis,
 ): ComputerPlan {
   const { layout, volumes, etc, filters, mapping } = surroundings;
   const mounts = collectMounts(surroundings, spec);
   const sockets = layout.socketDirectory(spec.id);
-  const sources = [...mounts.map(({ source }) => source), sockets, volumes.source(spec.id), etc.directory];
+  const sources = [...mounts.map(({ source }) => source), sockets, volumes.source(spec.id), etcFolder ?? etc.directory];
   const { rootDirectory } = surroundings;
   const stage = new Stage(
     join(layout.computer(spec.id), "mounts"),
@@ -64,6 +71,7 @@ export function planComputer(
     volume,
     firstId: volumeRecord.firstId,
     etc,
+    etcFolder,
     identityMount: surroundings.identityMount,
   });
   const wrap = new BubblewrapArguments();

@@ -161,7 +161,9 @@ export class Computers {
       init: null,
     };
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const plan = planComputer(this.#surroundings, spec, volume, isNew);
+    const { etcFolder, rootDirectory } = this.#surroundings;
+    const etc = rootDirectory === null && !spec.root ? await etcFolder.current() : null;
+    const plan = planComputer(this.#surroundings, spec, { volumeRecord: volume, isNew, etcFolder: etc });
     const log = await open(join(directory, LAUNCH_LOG), "w");
     let launched: Launched | undefined;
     try {

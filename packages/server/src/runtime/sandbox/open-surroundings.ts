@@ -8,6 +8,7 @@ import { CgroupV1 } from "./cgroup-v1.ts";
 import { CgroupV2 } from "./cgroup-v2.ts";
 import type { Cgroups } from "./cgroups.ts";
 import { makeEtcFiles } from "./etc-files.ts";
+import { EtcFolder } from "./etc-folder.ts";
 import { writeFilters } from "./filters.ts";
 import { readHostFlags } from "./host-command.ts";
 import { findIdMapping } from "./id-map.ts";
@@ -41,6 +42,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   checkRootDirectory(rootDirectory);
   const launcher = new Launcher(mapping);
   const sized = mapping.kind === "own" && (await disksWork(shared));
+  const etc = await makeEtcFiles(join(shared, "etc"), rootDirectory);
   return {
     layout,
     mapping,
@@ -50,7 +52,8 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     launcher,
     volumes: new Volumes({ layout, mapping, launcher, sized }),
     sized,
-    etc: await makeEtcFiles(join(shared, "etc"), rootDirectory),
+    etc,
+    etcFolder: new EtcFolder(shared, etc, options.log),
     filters: await writeFilters(join(shared, "filters")),
     toolchains: await findToolchains(rootDirectory === null ? options.userHome : null, options.path),
     hostProgram: options.hostProgram,

@@ -48,6 +48,8 @@ export interface RootOptions {
   readonly volume: string;
   readonly firstId: number;
   readonly etc: EtcFiles;
+  /** All of `/etc` in one folder; null where its parts are mounted. */
+  readonly etcFolder: string | null;
   /** Shows this machine's files as root's inside; null where that can't be had. */
   readonly identityMount: IdentityMount | null;
 }
@@ -59,20 +61,25 @@ export interface RootFileSystem {
 }
 
 /** The machine's own `/usr`, read-only, and the few files of `/etc` that programs need. */
-export function machineRoot({ stage, etc, volume }: RootOptions): RootFileSystem {
-  const made = stage.bind(etc.directory);
+export function machineRoot({ stage, etc, etcFolder, volume }: RootOptions): RootFileSystem {
+  const made = stage.bind(etcFolder ?? etc.directory);
   return {
     preparation: [],
     mount: (wrap) => {
       mountSystem(wrap);
-      for (const name of etc.made) wrap.readOnly(join(made, name), join("/etc", name));
-      for (const name of etc.taken) wrap.readOnly(join("/etc", name), join("/etc", name));
-      for (const [name, to] of Object.entries(etc.links)) wrap.link(to, join("/etc", name));
+      if (etcFolder === null) mountParts(wrap, etc, made);
+      else wrap.readOnly(made, "/etc");
       if (existsSync(PACKAGES)) wrap.readOnly(PACKAGES, PACKAGES);
       for (const folder of ["/home", "/mnt", "/opt", "/root", "/run", "/var/log", "/var/cache"]) wrap.folder(folder);
       wrap.writable(`${volume}/tmp`, "/tmp").writable(`${volume}/tmp`, "/var/tmp");
     },
   };
+}
+
+function mountParts(wrap: BubblewrapArguments, etc: EtcFiles, made: string): void {
+  for (const name of etc.made) wrap.readOnly(join(made, name), join("/etc", name));
+  for (const name of etc.taken) wrap.readOnly(join("/etc", name), join("/etc", name));
+  for (const [name, to] of Object.entries(etc.links)) wrap.link(to, join("/etc", name));
 }
 
 /**

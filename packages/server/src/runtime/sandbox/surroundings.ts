@@ -4,6 +4,7 @@ import type { HostProgram } from "../host-program.ts";
 import type { CarriedBubblewrap } from "./carried-bubblewrap.ts";
 import type { Cgroups } from "./cgroups.ts";
 import type { EtcFiles } from "./etc-files.ts";
+import type { EtcFolder } from "./etc-folder.ts";
 import type { Filters } from "./filters.ts";
 import type { HostFlags } from "./host-command.ts";
 import type { IdMapping } from "./id-map.ts";
@@ -26,6 +27,7 @@ export interface Surroundings {
   /** Whether volumes have a size that they can not outgrow. */
   readonly sized: boolean;
   readonly etc: EtcFiles;
+  readonly etcFolder: EtcFolder;
   readonly filters: Filters;
   readonly toolchains: Toolchains;
   readonly hostProgram: HostProgram;
