@@ -23,8 +23,10 @@ interface SandboxFixture extends DriverFixture {
 }
 
 /** `image`: computers start from an unpacked session image instead of the machine's own files. */
-async function makeFixture(image: boolean): Promise<SandboxFixture> {
-  const dataDirectory = mkdtempSync(join(tmpdir(), "raworc-"));
+async function makeFixture(
+  image: boolean,
+  dataDirectory = mkdtempSync(join(tmpdir(), "raworc-")),
+): Promise<SandboxFixture> {
   const hostProgram = await ensureHostProgram(dataDirectory);
   const rootDirectory = image ? unpackImage(join(dataDirectory, "image")) : undefined;
   const proxies: EgressProxy[] = [];
@@ -125,6 +127,26 @@ const NOBODY = 65_534;
 describeWith(["sandbox"], "sandbox conformance", () => {
   driverSuite("sandbox", () => makeFixture(false));
   if (has("docker")) driverSuite("sandbox from an unpacked image", () => makeFixture(true));
+
+  it("reaches computers however long the data directory's path is", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "raworc-"));
+    const long = join(folder, "the-home-of-somebody-with-a-long-name".repeat(3), ".raworc");
+    const fixture = await makeFixture(false, long);
+    try {
+      const driver = await fixture.open(randomUUIDv7());
+      const spec = specOf({ network: { mode: "allowlist", allow: [] } });
+      await open(driver, spec);
+      // The proxy answers too, with a refusal.
+      const asked = "curl -sS -o /dev/null -w '%{http_code}' http://example.invalid/ || true";
+      expect(await output(driver, spec.id, asked)).toBe("403");
+      await driver.remove(spec.id, { volume: true });
+      expect(await fixture.traces(spec.id)).toEqual([]);
+      await driver.close();
+    } finally {
+      await fixture.close();
+      await rm(folder, { recursive: true });
+    }
+  });
 
   it("ends all of a computer whose outer process was killed", async () => {
     const fixture = await makeFixture(false);

@@ -49,7 +49,7 @@ export class Computers {
     const ids = await readdir(layout.computers);
     for (const id of ids) {
       const record = await this.#living(id);
-      if (record !== undefined) this.#ends.watchHost(id, layout.socketDirectory(id), record.monitor);
+      if (record !== undefined) this.#ends.watchHost(id, layout.reachSockets(id), record.monitor);
     }
     for (const name of groups) {
       if (!ids.includes(name) && !name.startsWith("copy-")) await cgroups?.remove(name);
@@ -62,7 +62,7 @@ export class Computers {
     const record = await this.#living(spec.id);
     if (record === undefined) return this.#launch(spec, signal);
     await this.changeLimits(spec.id, spec.limits);
-    const sockets = layout.socketDirectory(spec.id);
+    const sockets = layout.reachSockets(spec.id);
     await this.#wayOut.serve(spec.id, spec.network);
     if (!this.#ends.isWatched(spec.id)) this.#ends.watchHost(spec.id, sockets, record.monitor);
     await this.thaw(spec.id);
@@ -206,7 +206,7 @@ export class Computers {
       throw new LaunchEnded();
     });
     try {
-      const socketDirectory = this.#surroundings.layout.socketDirectory(id);
+      const socketDirectory = this.#surroundings.layout.reachSockets(id);
       const ready = hostReady(socketDirectory, AbortSignal.any([patience(signal), leaving.signal]));
       await Promise.race([ready, early]);
     } finally {
@@ -240,7 +240,7 @@ export class Computers {
   /** False where it did not end in time. */
   async #askToEnd(id: string, { monitor }: Living, graceMs: number): Promise<boolean> {
     if (graceMs <= 0) return false;
-    const connection = new HostConnection(this.#surroundings.layout.socketDirectory(id));
+    const connection = new HostConnection(this.#surroundings.layout.reachSockets(id));
     try {
       await connection.shutdown(AbortSignal.timeout(graceMs));
     } catch {

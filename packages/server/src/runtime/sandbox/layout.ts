@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir } from "node:fs/promises";
+import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { DriverError } from "../driver.ts";
@@ -16,6 +16,9 @@ const LONGEST_ID = "00000000-0000-0000-0000-000000000000";
 export class Layout {
   readonly label: string;
   readonly root: string;
+  /** Open where sockets' paths would be too long. */
+  #sockets: FileHandle | undefined;
+  #egress: FileHandle | undefined;
 
   constructor(dataDirectory: string, instanceId: string) {
     this.label = createHash("sha256").update(instanceId).digest("hex").slice(0, 12);
@@ -59,17 +62,36 @@ export class Layout {
   socketDirectory(id: string): string {
     return join(this.sockets, checkName(id));
   }
+  /** The same by a path that is short enough for sockets, in this process alone. */
+  reachSockets(id: string): string {
+    return join(this.#sockets === undefined ? this.sockets : byDescriptor(this.#sockets), checkName(id));
+  }
+  /** Where the egress proxy's socket of a computer is made: its path for files, and the one for sockets. */
+  egressDraft(id: string): { readonly path: string; readonly reach: string } {
+    const name = `${checkName(id)}.sock`;
+    const reach = this.#egress === undefined ? this.egress : byDescriptor(this.#egress);
+    return { path: join(this.egress, name), reach: join(reach, name) };
+  }
   artifact(key: string): string {
     return join(this.artifacts, checkName(key));
   }
 
-  /** Undefined where the sockets' paths fit. */
-  get fault(): string | undefined {
-    const path = join(this.socketDirectory(LONGEST_ID), COMPUTER.egressSocket);
-    const excess = Buffer.byteLength(path) - SOCKET_PATH_MAX_BYTES;
-    if (excess <= 0) return undefined;
-    return `The data directory's path is ${excess} characters too long for Unix sockets. Set RAWORC_DATA_DIR to a shorter one.`;
+  /** Once the folders are there: makes sockets in them reachable, however long the folders' paths are. */
+  async open(): Promise<void> {
+    const longest = join(this.socketDirectory(LONGEST_ID), COMPUTER.egressSocket);
+    if (Buffer.byteLength(longest) <= SOCKET_PATH_MAX_BYTES) return;
+    [this.#sockets, this.#egress] = await Promise.all([open(this.sockets), open(this.egress)]);
   }
+
+  /** Nothing is reached any more. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([this.#sockets?.close(), this.#egress?.close()]);
+  }
+}
+
+/** The kernel goes straight to what is open here. */
+function byDescriptor({ fd }: FileHandle): string {
+  return `/proc/self/fd/${fd}`;
 }
 
 /** An artifact's files are a folder in its own: they belong to another id, and folders of others can't be moved. */

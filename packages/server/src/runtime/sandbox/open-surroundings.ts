@@ -32,11 +32,11 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   if (process.platform !== "linux") throw impossible("The sandbox driver needs Linux. Use the docker driver.");
   await requirePrograms();
   const layout = new Layout(options.dataDirectory, options.instanceId);
-  if (layout.fault !== undefined) throw impossible(layout.fault);
   const { root, computers, sockets, artifacts, drafts, builds, shared, egress } = layout;
   for (const folder of [root, computers, layout.volumes, sockets, artifacts, drafts, builds, shared, egress]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
+  await layout.open();
   const mapping = await findIdMapping();
   const rootDirectory = options.rootDirectory ?? null;
   checkRootDirectory(rootDirectory);

@@ -120,7 +120,7 @@ class SandboxDriver implements RuntimeDriver {
   }
 
   socketDirectory(id: string): string {
-    return this.#surroundings.layout.socketDirectory(id);
+    return this.#surroundings.layout.reachSockets(id);
   }
 
   async hasArtifact(key: string): Promise<boolean> {
@@ -172,5 +172,6 @@ class SandboxDriver implements RuntimeDriver {
     this.#ends.close();
     await this.#wayOut.close();
     await this.#surroundings.cgroups?.close();
+    await this.#surroundings.layout.close();
   }
 }

@@ -23,16 +23,17 @@ export class WayOut {
     if (served?.rules === rules && served.socket === (await this.#fileNumber(id))) return;
     if (network.mode === "none") return this.end(id);
     // Made where no computer can put a link in its place, then moved to where it is expected.
-    const draft = join(this.#layout.egress, `${id}.sock`);
-    await this.#egress.serve(id, draft, network);
-    await rename(draft, this.#socket(id));
+    const draft = this.#layout.egressDraft(id);
+    await this.#egress.serve(id, draft.reach, network);
+    await rename(draft.path, this.#socket(id));
     this.#served.set(id, { rules, socket: (await this.#fileNumber(id)) ?? 0n });
   }
 
   async end(id: string): Promise<void> {
     this.#served.delete(id);
     await this.#egress.end(id);
-    await rm(this.#socket(id), { force: true });
+    // The draft is there still where a server was killed before it could move it.
+    for (const path of [this.#layout.egressDraft(id).path, this.#socket(id)]) await rm(path, { force: true });
   }
 
   /** Computers live on; the next control plane serves them again. */
