@@ -81,7 +81,7 @@ install_dependencies() {
     note "packages are up to date"
     return 0
   fi
-  retry 3 npm ci --no-fund --no-audit --loglevel=error || fail "npm ci failed" "see what npm says above"
+  retry 3 npm ci --no-fund --no-audit --no-update-notifier --loglevel=error || fail "npm ci failed" "see what npm says above"
   cp package-lock.json "$stamp"
 }
 

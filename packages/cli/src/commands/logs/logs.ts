@@ -136,7 +136,8 @@ async function showBuildLog(
   for await (const { line } of client.buildLog(space, id)) context.streams.out.foreign(`${line}\n`);
   const build = await client.call("builds.get", { params: { space, build_id: id } });
   if (build.status !== "completed") {
-    throw new CommandFailure(`The build is ${build.status}.`, (build.error ?? "").trimEnd().split("\n"));
+    const verdict = build.status === "failed" ? "has failed" : `is ${build.status}`;
+    throw new CommandFailure(`The build ${verdict}.`, (build.error ?? "").trimEnd().split("\n"));
   }
 }
 
