@@ -51,9 +51,10 @@ export class Connections {
     return ready !== undefined;
   }
 
-  /** Whether a use would begin at once. */
-  isReady(id: string): boolean {
-    return this.#ready.get(id)?.outdated === false;
+  /** By which a use would begin at once. */
+  find(id: string): HostConnection | undefined {
+    const ready = this.#ready.get(id);
+    return ready?.outdated === false ? ready.connection : undefined;
   }
 
   /** The connection by which an outdated computer is told anew. */

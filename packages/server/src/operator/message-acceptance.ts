@@ -2,13 +2,19 @@ import { type CreateMessage, type Message, RaworcError } from "@raworc/contract"
 import { addresseeOf } from "../domain/addressing.ts";
 import { findAgent } from "../store/agents.ts";
 import type { NewEvent } from "../store/events.ts";
-import { findNextMessage, insertMessage, presentMessage, type StoredMessage } from "../store/messages.ts";
+import {
+  findNextMessage,
+  insertMessage,
+  presentMessage,
+  readHistorySince,
+  type StoredMessage,
+} from "../store/messages.ts";
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Transaction } from "../store/store.ts";
 import type { BuiltAgents } from "./built-agents.ts";
 import type { Faults } from "./faults.ts";
 import type { Leases } from "./leases.ts";
-import { type StartedMessage, startEvents } from "./message-start.ts";
+import { type HistoryNews, type StartedMessage, startEvents } from "./message-start.ts";
 import type { Messages } from "./messages.ts";
 import { countMessage, requireRoomToRun } from "./quotas.ts";
 import type { Append, SessionLog } from "./session-log.ts";
@@ -86,11 +92,20 @@ export class MessageAcceptance {
     if (starts) {
       await updateSession(transaction, sessionId, { state: "busy", last_activity_at: message.created_at });
       await append(sessionId, [created, ...startEvents(message, true)]);
-      return { message: shown, started: { message, session: { ...session, state: "busy" } } };
+      const news = await this.#news(transaction, message);
+      return { message: shown, started: { message, session: { ...session, state: "busy" }, news } };
     }
     await wakeForMessage(transaction, append, session, message);
     await append(sessionId, [created]);
     return { message: shown, started: undefined };
+  }
+
+  /** The transaction has the pages of these messages at hand. */
+  async #news(transaction: Transaction, { seq, session_id }: StoredMessage): Promise<HistoryNews | undefined> {
+    const after = this.#options.messages.keptHistory(session_id);
+    if (after === undefined) return undefined;
+    const entries = await readHistorySince(transaction, session_id, after, seq);
+    return entries === undefined ? undefined : { after, entries };
   }
 
   /** Whether nothing is before this message, and this server is the one to deliver it. */

@@ -12,6 +12,7 @@ import type { Faults } from "./faults.ts";
 import { ForgetQueue } from "./forget-queue.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
 import { endOfHost, failedBySystem, type MessageEnd } from "./message-ends.ts";
+import type { HistoryNews } from "./message-start.ts";
 import type { Append } from "./session-log.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -40,6 +41,8 @@ export interface Delivery {
   readonly message: StoredMessage;
   /** Whether a delivery before this one may have taken pieces of the answer. */
   readonly isResumed: boolean;
+  /** Undefined where it is to be read. */
+  readonly news: HistoryNews | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -55,6 +58,11 @@ export class MessageDelivery {
   constructor(options: MessageDeliveryOptions) {
     this.#options = options;
     this.#forgettable = new ForgetQueue(options);
+  }
+
+  /** Number of the last entry of the history that a host keeps. */
+  kept(connection: HostConnection): number | undefined {
+    return this.#kept.get(connection);
   }
 
   /** The end of a message is recorded. */
@@ -92,24 +100,21 @@ export class MessageDelivery {
   }
 
   /** Undefined when the answer ends without saying how. */
-  async #exchange(
-    { connection, isResumed, message, session, signal: turn }: Delivery,
-    signal: AbortSignal,
-  ): Promise<HostMessageEnd | undefined> {
+  async #exchange(delivery: Delivery, signal: AbortSignal): Promise<HostMessageEnd | undefined> {
+    const { connection, isResumed, message, session } = delivery;
     const { leases, record, store } = this.#options;
     // Line 0 tells of the start; each delta in the log is one line more.
     const from = isResumed ? 1 + (await countDeltas(store.read, session.id, message.id)) : 1;
     // Nobody knows what a host that may have the message already makes of its history.
     if (isResumed) this.#kept.delete(connection);
-    const kept = this.#kept.get(connection);
-    const request = await this.#request(session, message, kept);
+    const request = await this.#request(delivery);
     // A host that was told to forget a message would run it again.
     if (!(await leases.hold("session", session.id))) throw new LeaseLost("This server was silent for too long");
     const onOpen = () => {
       this.#forgettable.told(session.id, request.forget ?? []);
-      const last = request.context.history.at(-1)?.seq ?? kept;
+      const last = request.context.history.at(-1)?.seq ?? request.history_after;
       if (!isResumed && last !== undefined) this.#kept.set(connection, last);
-      this.#passOnCancel(connection, message.id, turn);
+      this.#passOnCancel(connection, message.id, delivery.signal);
     };
     const writer = new DeltaWriter(message, (work) => record(session.id, work));
     try {
@@ -122,7 +127,7 @@ export class MessageDelivery {
       // A host that has begun anew has no history, and is given all of it.
       if (request.history_after === undefined || !isRaworcError(error, "conflict")) throw error;
       this.#kept.delete(connection);
-      return await this.#exchange({ connection, isResumed, message, session, signal: turn }, signal);
+      return await this.#exchange(delivery, signal);
     } finally {
       await writer.flush();
     }
@@ -154,10 +159,10 @@ export class MessageDelivery {
     });
   }
 
-  async #request(session: StoredSession, message: StoredMessage, kept: number | undefined): Promise<HostMessage> {
-    const { read } = this.#options.store;
+  async #request(delivery: Delivery): Promise<HostMessage> {
+    const { message, session } = delivery;
     const agent = message.agent ?? "";
-    const since = kept === undefined ? undefined : await readHistorySince(read, session.id, kept, message.seq);
+    const news = await this.#news(delivery);
     const forget = this.#forgettable.of(session.id);
     return {
       message_id: message.id,
@@ -170,11 +175,19 @@ export class MessageDelivery {
         timestamp: message.created_at,
         created_by: session.created_by,
         agent,
-        history: since ?? (await readHistory(read, session.id, message.seq)),
+        history: [...(news?.entries ?? (await readHistory(this.#options.store.read, session.id, message.seq)))],
         metadata: message.metadata,
       },
-      ...(since === undefined ? {} : { history_after: kept }),
+      ...(news === undefined ? {} : { history_after: news.after }),
       ...(forget.length === 0 ? {} : { forget: [...forget] }),
     };
+  }
+
+  /** What the host has not yet of the history. Undefined where it is to get all of it. */
+  async #news({ connection, message, news, session }: Delivery): Promise<HistoryNews | undefined> {
+    const after = this.kept(connection);
+    if (after === undefined || news?.after === after) return after === undefined ? undefined : news;
+    const entries = await readHistorySince(this.#options.store.read, session.id, after, message.seq);
+    return entries === undefined ? undefined : { after, entries };
   }
 }

@@ -18,7 +18,7 @@ import type { Lease } from "./connections.ts";
 import type { Faults } from "./faults.ts";
 import { KeyedLoop, type Outcome } from "./keyed-loop.ts";
 import { LeaseLost, type Leases } from "./leases.ts";
-import { HOST_GRACE_MS, MessageDelivery, type MessageDeliveryOptions } from "./message-delivery.ts";
+import { type Delivery, HOST_GRACE_MS, MessageDelivery, type MessageDeliveryOptions } from "./message-delivery.ts";
 import { endMessage, type MessageEnd } from "./message-ends.ts";
 import { type StartedMessage, startEvents } from "./message-start.ts";
 import type { Append, SessionLog } from "./session-log.ts";
@@ -78,7 +78,13 @@ export class Messages {
   /** Whether a message that is recorded now may be recorded as running: the computer waits for it, and is this server's. */
   mayStart(sessionId: string): boolean {
     const { leases, sessions } = this.#options;
-    return !this.#isClosing && leases.holds("session", sessionId) && sessions.isReady(sessionId);
+    return !this.#isClosing && leases.holds("session", sessionId) && sessions.connectionNow(sessionId) !== undefined;
+  }
+
+  /** Number of the last message that the session's host has in the history that it keeps. */
+  keptHistory(sessionId: string): number | undefined {
+    const connection = this.#options.sessions.connectionNow(sessionId);
+    return connection === undefined ? undefined : this.#delivery.kept(connection);
   }
 
   /** There are messages to handle, the one that was started first. */
@@ -207,10 +213,10 @@ export class Messages {
   }
 
   /** False when nothing more can be done now, or nothing is left to do. */
-  async #handleStarted({ message, session }: StartedMessage, signal: AbortSignal): Promise<boolean> {
+  async #handleStarted({ message, news, session }: StartedMessage, signal: AbortSignal): Promise<boolean> {
     const lease = await this.#acquire(message, signal);
     if (lease === undefined) return false;
-    const { hasMore } = await this.#run(lease, session, message, false, signal);
+    const { hasMore } = await this.#run(lease, { session, message, isResumed: false, news, signal });
     return hasMore;
   }
 
@@ -233,24 +239,19 @@ export class Messages {
       lease.release();
       throw error;
     }
-    await this.#run(lease, session, message, isResumed, signal);
+    await this.#run(lease, { session, message, isResumed, news: undefined, signal });
     return true;
   }
 
   /** Has a message that is recorded as running answered, and records its end. */
-  async #run(
-    lease: Lease,
-    session: StoredSession,
-    message: StoredMessage,
-    isResumed: boolean,
-    signal: AbortSignal,
-  ): Promise<{ hasMore: boolean }> {
+  async #run(lease: Lease, delivery: Omit<Delivery, "connection">): Promise<{ hasMore: boolean }> {
+    const { message, session } = delivery;
     const { faults, operations } = this.#options;
     const { connection } = lease;
     try {
       const waited = Date.now() - Date.parse(message.created_at);
       operations?.begin("message", message.id, { session: session.id, agent: message.agent ?? "", waited_ms: waited });
-      const deliver = () => this.#delivery.deliver({ connection, session, message, isResumed, signal });
+      const deliver = () => this.#delivery.deliver({ ...delivery, connection });
       const end = await faults.around("message_deliver", deliver);
       const ended = await faults.around("message_end", () => this.#end(message, end));
       operations?.end("message", message.id, end.status, end.status === "failed" ? { code: end.error.code } : {});

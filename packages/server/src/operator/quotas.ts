@@ -2,7 +2,7 @@ import { type Quota, RaworcError } from "@raworc/contract";
 import { lockRow } from "../store/locks.ts";
 import { countMessageTimes, noteMessageTime } from "../store/message-times.ts";
 import { countLiveSessions, countRunningSessions } from "../store/sessions.ts";
-import { findSpaceById, type StoredSpace } from "../store/spaces.ts";
+import { findQuota, findSpaceById, type StoredSpace } from "../store/spaces.ts";
 import type { Reader, Transaction } from "../store/store.ts";
 import { later } from "../store/time.ts";
 
@@ -51,16 +51,16 @@ export async function countMessage(
   spaceId: string,
   message: { readonly id: string; readonly created_at: string },
 ): Promise<void> {
-  const space = await findSpaceById(transaction, spaceId);
-  const most = space?.settings.quota?.messages_per_minute;
-  if (space === undefined || most === undefined) return;
+  const { name, quota } = await findQuota(transaction, spaceId);
+  const most = quota?.messages_per_minute;
+  if (most === undefined) return;
   await lockRow(transaction, "spaces", spaceId);
   const since = later(-MINUTE_MS);
   const { count, first } = await countMessageTimes(transaction, spaceId, since);
   if (count >= most) {
     const wait = first === undefined ? MINUTE_MS : Date.parse(first) - Date.parse(since);
     const seconds = Math.max(1, Math.ceil(wait / 1000));
-    throw exceeded(`The space ${space.name} takes ${most} messages a minute; try again in ${seconds} s.`, seconds);
+    throw exceeded(`The space ${name} takes ${most} messages a minute; try again in ${seconds} s.`, seconds);
   }
   await noteMessageTime(transaction, { spaceId, createdAt: message.created_at, id: message.id }, since);
 }

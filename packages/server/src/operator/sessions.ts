@@ -140,9 +140,9 @@ export class Sessions {
     return this.#options.leases.holds("session", id) ? this.#acquire(id, signal) : this.#visit(id, signal);
   }
 
-  /** Whether the computer is awake and has its identity and environment as they are now. */
-  isReady(id: string): boolean {
-    return this.#connections.isReady(id);
+  /** The connection to a computer that is awake and has its identity and environment as they are now. */
+  connectionNow(id: string): HostConnection | undefined {
+    return this.#connections.find(id);
   }
 
   /** A lease if the computer is ready at this moment, and this server's; for what may as well be left. */

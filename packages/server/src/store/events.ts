@@ -43,20 +43,25 @@ export async function appendEvents(
   const rows = appended.map(
     (event): EventRow => ({ ...event, session_id: sessionId, data: JSON.stringify(event.data) }),
   );
-  if (rows.length <= WRITTEN_OUT_MAX) for (const row of rows) await insertEvent(transaction, row);
-  else await insertRows(transaction, "events", rows);
+  await insertEvents(transaction, rows);
   return appended;
 }
 
-/** Events up to this number are inserted one by one, which is the shortest way for a few. */
-const WRITTEN_OUT_MAX = 4;
+/** By the number of events: those of a step of a message are few. */
+const INSERTS = [1, 2, 3, 4].reduce<(string | undefined)[]>((inserts, count) => {
+  const rows = Array.from({ length: count }, () => "(?, ?, ?, ?, ?)").join(", ");
+  inserts[count] = `insert into events (session_id, id, type, created_at, data) values ${rows}`;
+  return inserts;
+}, []);
 
-async function insertEvent(transaction: Transaction, event: EventRow): Promise<void> {
-  await runStatement(
-    transaction,
-    "insert into events (session_id, id, type, created_at, data) values (?, ?, ?, ?, ?)",
-    [event.session_id, event.id, event.type, event.created_at, event.data],
-  );
+const WRITTEN_OUT_CHARACTERS = 256 * 1024;
+
+async function insertEvents(transaction: Transaction, rows: readonly EventRow[]): Promise<void> {
+  const insert = INSERTS[rows.length];
+  const characters = rows.reduce((sum, { data }) => sum + data.length, 0);
+  if (insert === undefined || characters > WRITTEN_OUT_CHARACTERS) return insertRows(transaction, "events", rows);
+  const values = rows.flatMap((row) => [row.session_id, row.id, row.type, row.created_at, row.data]);
+  await runStatement(transaction, insert, values);
 }
 
 export async function listEvents(

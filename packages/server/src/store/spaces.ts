@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import { DEFAULT_SPACE, type Space, SpaceSettings } from "@raworc/contract";
+import { DEFAULT_SPACE, type Quota, type Space, SpaceSettings } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
 import { deleteArtifact, listArtifactKeys } from "./artifacts.ts";
 import { listBuildsWithImage, lockBuilds } from "./builds.ts";
@@ -7,6 +7,7 @@ import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import { putRemovals } from "./removals.ts";
 import type { SpaceRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -32,6 +33,14 @@ export async function getSpaceById(reader: Reader, id: string): Promise<StoredSp
 export async function findSpaceById(reader: Reader, id: string): Promise<StoredSpace | undefined> {
   const row = await reader.selectFrom("spaces").selectAll().where("id", "=", id).executeTakeFirst();
   return row === undefined ? undefined : toSpace(row);
+}
+
+/** Asked for with each message, so nothing but the quota is looked at. */
+export async function findQuota(reader: Reader, spaceId: string): Promise<{ name: string; quota: Quota | undefined }> {
+  const statement = "select name, settings from spaces where id = ?";
+  const [row] = await runStatement<Pick<SpaceRow, "name" | "settings">>(reader, statement, [spaceId]);
+  if (row === undefined) return { name: "", quota: undefined };
+  return { name: row.name, quota: (JSON.parse(row.settings) as SpaceSettings).quota };
 }
 
 export async function listSpaceIds(reader: Reader): Promise<string[]> {

@@ -1,5 +1,6 @@
 import type { SpanContext } from "@opentelemetry/api";
 import type { Logger } from "pino";
+import { plainLog, type WriteLine } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Attributes, RunningSpan, Tracing } from "./tracing.ts";
 
@@ -30,12 +31,14 @@ const CAUSES_MAX = 10_000;
 /** Tells of what the operator does: one line in the log, figures and a span for each operation. */
 export class Operations {
   readonly #options: OperationsOptions;
+  readonly #writeLine: WriteLine;
   readonly #running = new Map<string, Running>();
   /** By the id of what was asked for. */
   readonly #causes = new Map<string, Cause>();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
+    this.#writeLine = plainLog(options.log);
   }
 
   /** A request has asked for what has this id: its operations are told with it. */
@@ -75,8 +78,7 @@ export class Operations {
     if (kind !== "session" && outcome !== "left") this.#causes.delete(id);
     const ms = Math.round((performance.now() - running.startedAt) * 1000) / 1000;
     const fields = { ...running.fields, ...more };
-    const { log } = this.#options;
-    log.info({ [kind]: id, outcome, ms, request_id: cause?.requestId ?? null, ...fields }, kind);
+    this.#writeLine({ [kind]: id, outcome, ms, request_id: cause?.requestId ?? null, ...fields }, kind);
     running.span?.end({ "raworc.outcome": outcome, ...prefixed(more) }, outcome === "failed");
     return { ms };
   }
