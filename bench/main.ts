@@ -1,37 +1,47 @@
 import { parseArgs } from "node:util";
 import { has } from "../test/support/requirements.ts";
+import { benchBurst, benchCapacity } from "./capacity.ts";
 import { benchExec } from "./exec.ts";
-import { commitFloor, engineFloor, sandboxFloor, spawnFloor, unpauseFloor } from "./floors.ts";
+import { commitFloor, engineBurstFloor, engineFloor, sandboxFloor, spawnFloor, unpauseFloor } from "./floors.ts";
 import { benchLists } from "./lists.ts";
+import { benchMemory } from "./memory.ts";
 import { benchMessages } from "./messages.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
 import { benchCold, benchThaw, benchWarm } from "./sessions.ts";
 import { openTarget, type Runtime } from "./target.ts";
 
-// npm run bench -- [--json] [--runtime docker|sandbox] [--only cold,warm,thaw,exec,messages,requests,lists] [--execs 10000]
+// npm run bench -- [--json] [--runtime docker|sandbox] [--only cold,warm,thaw,exec,messages,requests] [--execs 10000]
+// Only where they are asked for, since they take long: --only lists,memory,burst,capacity [--capacity 200]
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     runtime: { type: "string" },
     only: { type: "string" },
     execs: { type: "string", default: "1000" },
+    /** The most sessions that are opened to find how many there can be. */
+    capacity: { type: "string", default: "100" },
   },
 });
-const wanted = (part: string) => values.only === undefined || values.only.split(",").includes(part);
+const named = values.only?.split(",") ?? [];
+const wanted = (part: string) => values.only === undefined || named.includes(part);
 const runtimes = (["sandbox", "docker"] as const).filter(
   (name) => values.runtime === undefined || values.runtime === name,
 );
 const report = new Report(values.json);
 /** Parts that need a server with agents, on each runtime. */
-const needsTarget = ["cold", "warm", "thaw", "exec", "messages"].some(wanted);
+const needsTarget =
+  ["cold", "warm", "thaw", "exec", "messages"].some(wanted) || named.includes("capacity") || named.includes("burst");
 const working = runtimes.find((name) => has(name));
 if (wanted("requests")) {
   if (working === undefined) report.skipped("requests", "no runtime works on this machine");
   else await benchRequests(working, report);
 }
 // Builds a million messages first: only where it is asked for.
-if (values.only !== undefined && wanted("lists")) await benchLists(report);
+if (named.includes("lists")) await benchLists(report);
+for (const runtime of named.includes("memory") ? runtimes : []) {
+  if (has(runtime)) await benchMemory(runtime, report);
+}
 const spawned = await spawnFloor();
 const committed = await commitFloor();
 
@@ -45,7 +55,7 @@ async function bench(runtime: Runtime): Promise<void> {
   const floor =
     runtime === "docker"
       ? { name: "the engine's create + start", value: await engineFloor("raworc_session:dev", 10) }
-      : { name: "bwrap with overlay and node", value: await sandboxFloor() };
+      : { name: "bwrap with overlay, limits and node", value: await sandboxFloor() };
   const thawFloor =
     runtime === "docker"
       ? { name: "the engine's unpause", value: await unpauseFloor("raworc_session:dev") }
@@ -57,7 +67,15 @@ async function bench(runtime: Runtime): Promise<void> {
     if (wanted("messages")) await benchMessages(target, report, committed);
     if (wanted("thaw")) await benchThaw(target, report, thawFloor);
     if (wanted("warm")) await benchWarm(target, report, { name: "commit + spawn", value: committed + spawned });
+    if (named.includes("burst")) await benchBurst(target, report, await burstFloor(runtime));
+    if (named.includes("capacity")) await benchCapacity(target, report, Number(values.capacity));
   } finally {
     await target.close();
   }
+}
+
+async function burstFloor(runtime: Runtime): Promise<{ name: string; value: number }> {
+  return runtime === "docker"
+    ? { name: "the engine's 40 starts at once", value: await engineBurstFloor("raworc_session:dev", 40) }
+    : { name: "40 times bwrap and node at once", value: await sandboxFloor(40) };
 }

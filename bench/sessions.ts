@@ -36,7 +36,7 @@ export async function benchWarm(target: Target, report: Report, floor: { name: s
   await client.call("spaces.update", { params: { space: "default" }, body: { settings: { warm_pool: 0 } } });
 }
 
-async function poolReady(server: Target["server"], count: number): Promise<void> {
+export async function poolReady(server: Target["server"], count: number): Promise<void> {
   for (let tries = 0; tries < 600; tries += 1) {
     const made = server.log().split("waits in the pool").length - 1;
     if (made >= count) {
