@@ -136,6 +136,8 @@ describe("what is told", () => {
     const original = plane.identity.audit.append.bind(plane.identity.audit);
     plane.identity.audit.append = () => Promise.reject(new Error("no event can be written"));
     const answer = await plane.call("POST", "/spaces", { token: admin, body: { name: "untold" } });
+    // That it failed is told after the answer, and can't be told either.
+    await plane.identity.audit.settled();
     plane.identity.audit.append = original;
     expect(answer.statusCode).toBe(500);
     expect(await spaces()).toBe(before[1]);

@@ -25,6 +25,7 @@ import { WarmPool } from "../../packages/server/src/operator/warm-pool.ts";
 import { DriverError, type RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import { loadKeys } from "../../packages/server/src/security/keys.ts";
 import { RequestSeal } from "../../packages/server/src/security/request-seal.ts";
+import { DatabaseVersion } from "../../packages/server/src/store/database-version.ts";
 import { isListedServer } from "../../packages/server/src/store/servers.ts";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
 import { createLog } from "../../packages/server/src/telemetry/log.ts";
@@ -86,7 +87,9 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   const logLines: string[] = [];
   const log = createLog("debug", { write: (line: string) => void logLines.push(line) });
   const keys = await loadKeys({ dataDirectory: directory });
-  const plainStore = await openStore(given.database ?? { kind: "sqlite", path: join(directory, "raworc.db") });
+  const path = join(directory, "raworc.db");
+  const databaseVersion = new DatabaseVersion(await openStore(given.database ?? { kind: "sqlite", path }));
+  const plainStore = databaseVersion.store;
   const identity = await openIdentity(plainStore, keys, { dataDirectory: directory }, log);
   const { access, audit, store } = identity;
   const driver = noDriver();
@@ -149,6 +152,7 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   });
   registerRoutes(app, {
     ...identity,
+    databaseVersion,
     wakeups,
     sessionLog,
     sessions,

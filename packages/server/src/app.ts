@@ -35,6 +35,7 @@ import { openDriver } from "./runtime/open-driver.ts";
 import { secretsOfSpace } from "./secrets/space-secrets.ts";
 import { loadKeys } from "./security/keys.ts";
 import { RequestSeal } from "./security/request-seal.ts";
+import { DatabaseVersion } from "./store/database-version.ts";
 import { countOpenBuilds, countOpenMessages, countSessionsByState } from "./store/figures.ts";
 import { isListedServer } from "./store/servers.ts";
 import { listLiveSessionIds, listLiveSessionIdsOfSpace } from "./store/sessions.ts";
@@ -135,7 +136,8 @@ async function compose(
 ): Promise<App> {
   await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
   const keys = await loadKeys(config);
-  const plainStore = await openStore(config.database);
+  const databaseVersion = new DatabaseVersion(await openStore(config.database));
+  const plainStore = databaseVersion.store;
   closers.push(() => plainStore.close());
 
   const identity = await openIdentity(plainStore, keys, config, log);
@@ -232,6 +234,7 @@ async function compose(
   if (isLoopback(config.host)) checkHostNames(http, config.allowedHosts);
   registerRoutes(http, {
     store,
+    databaseVersion,
     wakeups,
     sessionLog,
     sessions,

@@ -68,12 +68,23 @@ export interface GuardedCall<N extends RouteName, Location extends Target> exten
 
 export type OpenCall<N extends OpenRouteName> = Definition<N>["access"] extends "self" ? CallerCall<N> : Call<N>;
 
+/** An answer that is written already, as JSON. */
+export class WrittenAnswer<T> {
+  readonly answer: T;
+  readonly text: string;
+
+  constructor(answer: T) {
+    this.answer = answer;
+    this.text = JSON.stringify(answer);
+  }
+}
+
 type Immutable<T> = T extends readonly (infer Item)[] ? readonly Item[] : T;
 
-/** What a handler gives back: the body of the answer, or SENT. */
+/** What a handler gives back: the body of the answer, written or not, or SENT. */
 export type Answer<N extends RouteName> =
   Definition<N> extends { readonly answer: infer Schema extends z.ZodType }
-    ? Immutable<z.output<Schema>> | Sent
+    ? Immutable<z.output<Schema>> | WrittenAnswer<Immutable<z.output<Schema>>> | Sent
     : Definition<N>["status"] extends 204
       ? undefined
       : Sent;

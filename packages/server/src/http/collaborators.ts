@@ -8,6 +8,7 @@ import type { Sessions } from "../operator/sessions.ts";
 import type { Wakeups } from "../operator/wakeups.ts";
 import type { WarmPool } from "../operator/warm-pool.ts";
 import type { RuntimeDriver } from "../runtime/driver.ts";
+import type { DatabaseVersion } from "../store/database-version.ts";
 import type { Store } from "../store/store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Operations } from "../telemetry/operations.ts";
@@ -17,6 +18,7 @@ export interface Collaborators
   extends Pick<Identity, "access" | "audit" | "keyring" | "login" | "passwords" | "throttle"> {
   /** The identity's: its changes carry their audit events. */
   readonly store: Store;
+  readonly databaseVersion: Pick<DatabaseVersion, "current">;
   readonly wakeups: Wakeups;
   readonly sessionLog: SessionLog;
   readonly sessions: Sessions;

@@ -13,6 +13,7 @@ import {
   type OpenCall,
   type OpenRouteName,
   SENT,
+  WrittenAnswer,
 } from "./call.ts";
 import { auditedAs } from "./call-audit.ts";
 import { etagOfText } from "./etag.ts";
@@ -187,7 +188,8 @@ async function sendKept(
 }
 
 function textOf(app: FastifyInstance, name: RouteName, answer: unknown): string | undefined {
-  const text = answer === undefined ? undefined : JSON.stringify(answer);
+  const text =
+    answer instanceof WrittenAnswer ? answer.text : answer === undefined ? undefined : JSON.stringify(answer);
   if (app.api.checkAnswers && text !== undefined) checkAnswer(name, definitionOf(name), text);
   return text;
 }

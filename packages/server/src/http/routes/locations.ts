@@ -56,9 +56,13 @@ export function locateSession(
 ): SessionLocation | Promise<SessionLocation> {
   const locate = (session: StoredSession | undefined): SessionLocation => {
     if (session === undefined || (session.state === "deleted" && !options.deleted)) throw hiddenError();
-    const space = { id: session.space_id, name: session.space_name };
-    return { space, name: session.id, ownerId: session.owner_id, session };
+    return locationOf(session);
   };
   const session = findSession(reader, id);
   return session instanceof Promise ? session.then(locate) : locate(session);
+}
+
+export function locationOf(session: StoredSession): SessionLocation {
+  const space = { id: session.space_id, name: session.space_name };
+  return { space, name: session.id, ownerId: session.owner_id, session };
 }

@@ -23,14 +23,15 @@ import {
 } from "../../store/sessions.ts";
 import { findSpace } from "../../store/spaces.ts";
 import type { Transaction } from "../../store/store.ts";
-import type { Call } from "../call.ts";
+import { UnchangedReads } from "../../store/unchanged-reads.ts";
+import { type Call, WrittenAnswer } from "../call.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { etagOf } from "../etag.ts";
 import { linkNext } from "../pages.ts";
 import { preferredWaitMs } from "../prefer.ts";
 import { causeOf } from "../request-observation.ts";
 import { ANY_SPACE, route } from "../route.ts";
-import { locateInSpace, locateSession, type SessionLocation } from "./locations.ts";
+import { locateInSpace, locateSession, locationOf, type SessionLocation } from "./locations.ts";
 
 /** A creation that waits for readiness answers after this long with the session as it then is. */
 const READY_WAIT_MS = 120_000;
@@ -51,13 +52,26 @@ function changeable({ id, name, metadata, limits }: StoredSession): object {
   return { id, name, metadata, limits };
 }
 
+/** What is asked for again and again: whoever waits for a session looks at it. */
+interface ShownSession extends SessionLocation {
+  readonly answer: WrittenAnswer<Session>;
+  readonly etag: string;
+}
+
+/** The record and the text that was made of it. */
+const sizeOfShown = ({ answer }: ShownSession): number => 2048 + 4 * answer.text.length;
+
+function show(session: StoredSession | undefined): ShownSession | undefined {
+  if (session === undefined) return undefined;
+  const answer = new WrittenAnswer(presentSession(session));
+  return { ...locationOf(session), answer, etag: etagOf(changeable(session)) };
+}
+
 export function sessionRoutes(
   app: FastifyInstance,
-  { messages, opener, operations, sessionLog, sessions, store }: Collaborators,
+  { databaseVersion, messages, opener, operations, sessionLog, sessions, store }: Collaborators,
 ): void {
   const live = ({ params }: { params: { id: string } }) => locateSession(store.read, params.id, { deleted: false });
-  const recorded = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) =>
-    locateSession(store.read, params.id, query);
 
   route(app, "sessions.list", { locate: () => ANY_SPACE }, async ({ principal, query, request, reply }) => {
     const { space: name, created_by: createdBy, label: labels, ...rest } = query;
@@ -94,9 +108,20 @@ export function sessionRoutes(
     return whenReady(session.id, signal, wait);
   });
 
-  route(app, "sessions.get", { locate: recorded }, ({ located: { session }, reply }) => {
-    reply.header("etag", etagOf(changeable(session)));
-    return presentSession(session);
+  const shown = new UnchangedReads<ShownSession>(databaseVersion, sizeOfShown);
+  const readShown = (id: string): ShownSession | undefined | Promise<ShownSession | undefined> => {
+    const session = findSession(store.read, id);
+    return session instanceof Promise ? session.then(show) : show(session);
+  };
+  const locateShown = ({ params, query }: { params: { id: string }; query: { deleted: boolean } }) => {
+    const visible = (found: ShownSession | undefined) =>
+      found?.session.state === "deleted" && !query.deleted ? undefined : found;
+    const found = shown.get(params.id, () => readShown(params.id));
+    return found instanceof Promise ? found.then(visible) : visible(found);
+  };
+  route(app, "sessions.get", { locate: locateShown }, ({ located: { answer, etag }, reply }) => {
+    reply.header("etag", etag);
+    return answer;
   });
 
   route(app, "sessions.update", { locate: live }, async ({ body, ifMatch, located: { session }, reply, signal }) => {
@@ -121,7 +146,8 @@ export function sessionRoutes(
     await sessionLog.write(async (transaction, append) => {
       await lockRow(transaction, "sessions", located.session.id);
       const session = await findSession(transaction, located.session.id);
-      if (session === undefined || session.state === "deleted") return;
+      // Of several who delete it at once, one has deleted it.
+      if (session === undefined || session.state === "deleted") throw hiddenError();
       ifMatch(changeable(session));
       await deleteSession(transaction, append, session, `Deleted by ${principal.name}`);
     });
