@@ -1,5 +1,6 @@
 import { DEFAULT_SPACE, RaworcError, type Space } from "@raworc/contract";
 import type { FastifyInstance } from "fastify";
+import { hiddenError } from "../../domain/access.ts";
 import { visibleSpaces } from "../../domain/access-scope.ts";
 import { deleteSession } from "../../operator/session-requests.ts";
 import { lockRow } from "../../store/locks.ts";
@@ -7,12 +8,13 @@ import { findSession, listLiveSessionIdsOfSpace } from "../../store/sessions.ts"
 import {
   deleteSpace,
   findSpace,
-  getSpaceById,
+  findSpaceById,
   insertSpace,
   listSpaces,
   type StoredSpace,
   updateSpace,
 } from "../../store/spaces.ts";
+import type { Transaction } from "../../store/store.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { linkNext } from "../pages.ts";
 import { ANY_SPACE, route } from "../route.ts";
@@ -27,6 +29,14 @@ function present({ id: _, ...space }: StoredSpace): Space {
 
 function nameTaken(name: string): RaworcError {
   return new RaworcError("name_taken", `There is a space named ${name} already; choose another name.`);
+}
+
+/** The space as it is, and stays until the commit. */
+async function currently(transaction: Transaction, id: string): Promise<StoredSpace> {
+  await lockRow(transaction, "spaces", id);
+  const space = await findSpaceById(transaction, id);
+  if (space === undefined) throw hiddenError();
+  return space;
 }
 
 export function spaceRoutes(
@@ -63,8 +73,7 @@ export function spaceRoutes(
     if (body.settings !== undefined && root !== (space.settings.root ?? false)) note.details["root"] = root;
     if (body.name !== undefined && body.name !== space.name) note.details["renamed_to"] = body.name;
     const changed = await store.write(async (transaction) => {
-      await lockRow(transaction, "spaces", space.id);
-      ifMatch(present(await getSpaceById(transaction, space.id)));
+      ifMatch(present(await currently(transaction, space.id)));
       if (body.name !== undefined && body.name !== space.name) {
         if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be renamed.");
         if ((await findSpace(transaction, body.name)) !== undefined) throw nameTaken(body.name);
@@ -76,7 +85,6 @@ export function spaceRoutes(
   });
 
   route(app, "spaces.delete", { locate: bySpace }, async ({ ifMatch, located: { space }, query, signal }) => {
-    ifMatch(present(space));
     if (space.name === DEFAULT_SPACE) throw new RaworcError("conflict", "The space default can't be deleted.");
     const ids = await listLiveSessionIdsOfSpace(store.read, space.id);
     if (ids.length > 0 && !query.force) {
@@ -84,7 +92,10 @@ export function spaceRoutes(
       throw new RaworcError("in_use", detail);
     }
     // Nobody fills its pool from here on.
-    await store.write((transaction) => updateSpace(transaction, space.id, { active: false }));
+    await store.write(async (transaction) => {
+      ifMatch(present(await currently(transaction, space.id)));
+      await updateSpace(transaction, space.id, { active: false });
+    });
     for (const id of ids) {
       await sessionLog.write(async (transaction, append) => {
         const session = await findSession(transaction, id);
@@ -97,7 +108,11 @@ export function spaceRoutes(
     await Promise.all(ids.map((id) => sessions.ended(id, limit)));
     await pool.drain(space.id, AbortSignal.any([signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]));
     // Bindings to the space and tokens limited to it go with it.
-    await access.change((transaction) => deleteSpace(transaction, space.id));
+    await access.change(async (transaction) => {
+      // Of several who delete it at once, one has deleted it.
+      await currently(transaction, space.id);
+      await deleteSpace(transaction, space.id);
+    });
     // A build that runs ends, and what was built goes.
     builds.interrupt(space.id);
     return undefined;
