@@ -1,5 +1,6 @@
 import { isRaworcError, Session } from "@raworc/contract";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { hiddenError } from "../../domain/access.ts";
 import { sessionScope } from "../../domain/access-scope.ts";
 import { waitForState } from "../../operator/message-waits.ts";
 import { forkSession } from "../../operator/session-forks.ts";
