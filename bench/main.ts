@@ -5,14 +5,14 @@ import { benchExec } from "./exec.ts";
 import { commitFloor, engineBurstFloor, engineFloor, sandboxFloor, spawnFloor, unpauseFloor } from "./floors.ts";
 import { benchLists } from "./lists.ts";
 import { benchMemory } from "./memory.ts";
-import { benchMessages } from "./messages.ts";
+import { benchCrowd, benchMessages } from "./messages.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
 import { benchCold, benchThaw, benchWarm } from "./sessions.ts";
 import { openTarget, type Runtime } from "./target.ts";
 
 // npm run bench -- [--json] [--runtime docker|sandbox] [--only cold,warm,thaw,exec,messages,requests] [--execs 10000]
-// Only where they are asked for, since they take long: --only lists,memory,burst,capacity [--capacity 200]
+// Only where they are asked for, since they take long: --only lists,memory,burst,capacity,crowd [--capacity 200]
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
@@ -31,7 +31,8 @@ const runtimes = (["sandbox", "docker"] as const).filter(
 const report = new Report(values.json);
 /** Parts that need a server with agents, on each runtime. */
 const needsTarget =
-  ["cold", "warm", "thaw", "exec", "messages"].some(wanted) || named.includes("capacity") || named.includes("burst");
+  ["cold", "warm", "thaw", "exec", "messages"].some(wanted) ||
+  ["capacity", "burst", "crowd"].some((part) => named.includes(part));
 const working = runtimes.find((name) => has(name));
 if (wanted("requests")) {
   if (working === undefined) report.skipped("requests", "no runtime works on this machine");
@@ -67,6 +68,7 @@ async function bench(runtime: Runtime): Promise<void> {
     if (wanted("messages")) await benchMessages(target, report, committed);
     if (wanted("thaw")) await benchThaw(target, report, thawFloor);
     if (wanted("warm")) await benchWarm(target, report, { name: "commit + spawn", value: committed + spawned });
+    if (named.includes("crowd")) await benchCrowd(target, report);
     if (named.includes("burst")) await benchBurst(target, report, await burstFloor(runtime));
     if (named.includes("capacity")) await benchCapacity(target, report, Number(values.capacity));
   } finally {

@@ -29,8 +29,3 @@ export async function openTarget(runtime: Runtime, environment: Record<string, s
 export async function openSession(client: Client): Promise<string> {
   return (await client.call("sessions.create", { body: { wait: "ready" } })).id;
 }
-
-export async function ask(client: Client, id: string, content: string): Promise<void> {
-  const answer = await client.call("messages.create", { params: { id }, body: { content, wait: "reply" } });
-  if (!("reply" in answer) || answer.message.status !== "done") throw new Error(`${content} was not answered`);
-}
