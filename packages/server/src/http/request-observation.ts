@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { type Logger, plainLog } from "../telemetry/log.ts";
+import { type Logger, quoted, writtenLog } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Cause } from "../telemetry/operations.ts";
 import { parseTraceParent, type Tracing } from "../telemetry/tracing.ts";
@@ -10,6 +10,8 @@ function pathOf(request: FastifyRequest): string {
   const end = request.url.indexOf("?");
   return (end === -1 ? request.url : request.url.slice(0, end)).slice(0, PATH_SHOWN);
 }
+
+const quotedOrNull = (text: string | null | undefined): string => (typeof text === "string" ? quoted(text) : "null");
 
 /** Which request it was, for what it has begun. */
 export function causeOf(request: FastifyRequest): Cause {
@@ -38,7 +40,7 @@ export function observeRequests(
   observer: RequestObserver,
 ): void {
   const { metrics, tracing } = options;
-  const writeLine = plainLog(options.log);
+  const writeLine = writtenLog(options.log);
   const ended = (request: FastifyRequest, { raw }: FastifyReply, beganAt: number): void => {
     observer.ended();
     const { method } = request;
@@ -46,17 +48,12 @@ export function observeRequests(
     const { statusCode: status, writableFinished } = raw;
     const ms = Math.round((performance.now() - beganAt) * 1000) / 1000;
     const principal = request.caller?.principal.name ?? null;
-    const line = {
-      request_id: request.id,
-      method,
-      route,
-      path: pathOf(request),
-      status,
-      ms,
-      principal,
-      address: request.ip,
-    };
-    writeLine(writableFinished ? line : { ...line, aborted: true }, "request");
+    // Methods, and ids as they are taken or made, have nothing to escape.
+    const line =
+      `"request_id":"${request.id}","method":"${method}","route":${quotedOrNull(route)},` +
+      `"path":${quoted(pathOf(request))},"status":${status},"ms":${ms},"principal":${quotedOrNull(principal)},` +
+      `"address":${quotedOrNull(request.ip)}`;
+    writeLine(writableFinished ? line : `${line},"aborted":true`, "request");
     metrics?.requestEnded(method, route ?? "none", status, ms / 1000);
     request.span?.end({ "http.response.status_code": status, "enduser.id": principal ?? undefined }, status >= 500);
   };

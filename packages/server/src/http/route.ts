@@ -161,7 +161,8 @@ function readCall(definition: Route, call: RunningCall): void {
   call.query = parsePart(definition.query, request.query, "query");
   const isBytes = definition.bytes === true;
   const given = request.body ?? (request.body === undefined ? {} : null);
-  call.body = isBytes ? {} : parsePart(definition.body, given, "body");
+  const hasNone = definition.body === undefined && request.body === undefined;
+  call.body = isBytes || hasNone ? {} : parsePart(definition.body, given, "body");
   if (definition.method === "PUT" && !isBytes) call.note.details = { fields: Object.keys(call.body as object) };
 }
 

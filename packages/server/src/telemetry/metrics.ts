@@ -28,6 +28,8 @@ const OPERATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 interface RequestSeries {
   readonly count: Counter.Internal;
   readonly duration: Histogram.Internal<"method" | "route" | "status">;
+  /** Requests that the counter does not know of yet: it is told when somebody asks. */
+  untold: number;
 }
 
 /** Figures in the text format of Prometheus. Nothing in them tells of a tenant. */
@@ -38,6 +40,7 @@ export class Metrics {
   /** By method, route and status: there are as many as routes have statuses. */
   readonly #series = new Map<string, RequestSeries>();
   readonly #inFlight: Gauge;
+  #running = 0;
   readonly #operations: Counter<"kind" | "outcome">;
   readonly #operationDuration: Histogram<"kind" | "outcome">;
   readonly #gauges: { readonly [K in Exclude<keyof MetricSources, "pool">]: Gauge };
@@ -91,19 +94,19 @@ export class Metrics {
   }
 
   requestBegan(): void {
-    this.#inFlight.inc();
+    this.#running += 1;
   }
 
   requestEnded(method: string, route: string, status: number, seconds: number): void {
-    this.#inFlight.dec();
+    this.#running -= 1;
     const key = `${method} ${status} ${route}`;
     let series = this.#series.get(key);
     if (series === undefined) {
       const labels = { method, route, status: String(status) };
-      series = { count: this.#requests.labels(labels), duration: this.#requestDuration.labels(labels) };
+      series = { count: this.#requests.labels(labels), duration: this.#requestDuration.labels(labels), untold: 0 };
       this.#series.set(key, series);
     }
-    series.count.inc();
+    series.untold += 1;
     series.duration.observe(seconds);
   }
 
@@ -114,6 +117,11 @@ export class Metrics {
 
   /** All figures as they are now. */
   async text(): Promise<string> {
+    this.#inFlight.set(this.#running);
+    for (const series of this.#series.values()) {
+      series.count.inc(series.untold);
+      series.untold = 0;
+    }
     const sources = this.#sources;
     if (sources !== undefined) {
       for (const name of ["sessions", "messages", "builds"] as const) {
