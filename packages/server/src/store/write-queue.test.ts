@@ -49,15 +49,15 @@ it("refuses what waits when another process keeps the database, and goes on when
 });
 
 it("lets the writes of calls that come in one turn of the event loop share a commit", async () => {
-  let commits = 0;
+  const statements: string[] = [];
   const dialect = new SqliteDialect({ database: openSqlite(path, { readOnly: false }) });
-  const log = ({ query }: { query: { sql: string } }) => void (commits += query.sql === "commit" ? 1 : 0);
+  const log = ({ query }: { query: { sql: string } }) => void statements.push(query.sql);
   const connection = new Kysely<Database>({ dialect, log });
   const queue = new WriteQueue(connection);
   // Two callbacks of one phase of the loop, as of two sockets: all promises settle in between.
   const inTurn = () => new Promise<string>((resolve) => setImmediate(() => resolve(queue.write(ensureInstance))));
   const [one, other] = await Promise.all([inTurn(), inTurn()]);
   expect(one).toBe(other);
-  expect(commits).toBe(1);
+  expect(statements.filter((sql) => sql === "commit")).toHaveLength(1);
   await connection.destroy();
 });
