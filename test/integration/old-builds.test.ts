@@ -16,6 +16,7 @@ import { deleteSpace, type StoredSpace } from "../../packages/server/src/store/s
 import { BuildsFixture } from "../support/builds-fixture.ts";
 import { Repository } from "../support/repository.ts";
 import { describeWith } from "../support/requirements.ts";
+import { TestServer } from "../support/test-server.ts";
 
 const KEPT = 5;
 /** Builds whose agents are kept for the next one. */
@@ -155,3 +156,54 @@ for (const side of SIDES) {
     });
   });
 }
+
+describeWith(["sandbox"], "old builds of a server", () => {
+  let server: TestServer;
+  let repository: Repository;
+
+  beforeAll(async () => {
+    repository = new Repository({
+      "raworc.json": '{"runtime":"node"}',
+      "index.js": 'exports.processMessage = () => "here";',
+    });
+    server = await TestServer.start({ runtime: "sandbox" });
+  });
+  afterAll(async () => {
+    await server?.destroy();
+    repository?.remove();
+  });
+
+  test("go with the last session that has them, and all of them with their space", async () => {
+    const client = await server.client();
+    const space = "short-lived";
+    await client.call("spaces.create", { body: { name: space, settings: { auto_build: false } } });
+    await client.call("agents.create", {
+      params: { space },
+      body: { name: "one", source_repo: repository.path },
+    });
+    const build = async () => {
+      const { build_id } = await client.call("builds.create", { params: { space }, body: { force_rebuild: true } });
+      for await (const _ of client.buildLog(space, build_id));
+      return client.call("builds.get", { params: { space, build_id } });
+    };
+    const tagOf = async (build_id: string) =>
+      (await client.call("builds.get", { params: { space, build_id } })).image_tag;
+    const first = await build();
+    expect(first.image_tag).toBe(`raworc_space_${space}:${first.build_id}`);
+    const session = await client.call("sessions.create", { body: { space, wait: "ready" } });
+    for (let count = 0; count < KEPT; count += 1) await build();
+    const fork = await client.call("sessions.fork", { params: { id: session.id }, body: {} });
+    await client.call("sessions.delete", { params: { id: session.id } });
+    // The copy is made of the same build, which is no longer one of the newest.
+    const asked = { params: { id: fork.id }, body: { content: "@one hello", wait: "reply" as const } };
+    expect(await client.call("messages.create", asked)).toMatchObject({ reply: { content: "here" } });
+    expect(await tagOf(first.build_id)).toBe(first.image_tag);
+    await client.call("sessions.delete", { params: { id: fork.id } });
+    await expect.poll(() => tagOf(first.build_id), { timeout: 20_000 }).toBeNull();
+    const artifacts = () => globSync(join(server.home, "data/sandbox/*/artifacts/*"));
+    expect(artifacts()).not.toEqual([]);
+    await client.call("spaces.delete", { params: { space } });
+    await expect.poll(artifacts, { timeout: 20_000 }).toEqual([]);
+    expect(globSync(join(server.home, "data/sandbox/*/builds/*"))).toEqual([]);
+  });
+});
