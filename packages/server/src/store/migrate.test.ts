@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { describeDatabases } from "../../../../test/support/databases.ts";
 import type { DatabaseAddress } from "../config.ts";
 import { findAccount } from "./accounts.ts";
+import { findNewestArtifact, listArtifactKeys } from "./artifacts.ts";
 import { listEvents } from "./events.ts";
 import { listMessages } from "./messages.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
@@ -98,6 +99,28 @@ async function fillFirst(database: Kysely<Database>): Promise<void> {
     created_at: TIME,
   });
   await insert("events", { session_id: "session-1", id: 1, type: "message.created", created_at: TIME, data: "{}" });
+  const agent = {
+    name: "one",
+    runtime: "node",
+    commit: "c",
+    cached: false,
+    status: "completed",
+    seconds: 1,
+    error: null,
+  };
+  const manifest = { runtime: "node", handler: "index.run", timeout_s: 600, env: {}, kind: "worker" };
+  await insert("artifacts", { artifact_key: "key-1", manifest: JSON.stringify(manifest), created_at: TIME });
+  await insert("builds", {
+    id: "build-1",
+    space_id: "space-1",
+    status: "completed",
+    image_tag: "raworc_space_default:build-1",
+    agents: JSON.stringify([{ ...agent, artifact_key: "key-1", manifest: null }]),
+    force_rebuild: 0,
+    not_before: TIME,
+    cancel_requested: 0,
+    created_at: TIME,
+  });
 }
 
 const applied = (address: DatabaseAddress) =>
@@ -125,6 +148,8 @@ describeDatabases("migrations", (databases) => {
       ]);
       expect(await listEvents(store.read, "session-1", 0, 5)).toMatchObject([{ id: 1, type: "message.created" }]);
       expect(await findAccount(store.read, "admin")).toMatchObject({ id: "account-1", active: true });
+      expect(await listArtifactKeys(store.read, "space-1")).toEqual(["key-1"]);
+      expect(await findNewestArtifact(store.read, "key-1")).toMatchObject({ key: "key-1", generation: 0 });
     } finally {
       await store.close();
     }
