@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { VERSION } from "../version.ts";
+import { RequestFigures } from "./request-figures.ts";
 
 /** How many there are of something, by what it is labelled with. */
 export type Counts = readonly { readonly labels: Readonly<Record<string, string>>; readonly count: number }[];
@@ -22,25 +23,12 @@ export interface MetricsOptions {
 }
 
 /** Seconds. */
-const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const OPERATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800];
-
-interface RequestSeries {
-  readonly count: Counter.Internal;
-  readonly duration: Histogram.Internal<"method" | "route" | "status">;
-  /** Requests that the counter does not know of yet: it is told when somebody asks. */
-  untold: number;
-}
 
 /** Figures in the text format of Prometheus. Nothing in them tells of a tenant. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #requests: Counter<"method" | "route" | "status">;
-  readonly #requestDuration: Histogram<"method" | "route" | "status">;
-  /** By method, route and status: there are as many as routes have statuses. */
-  readonly #series = new Map<string, RequestSeries>();
-  readonly #inFlight: Gauge;
-  #running = 0;
+  readonly #requests = new RequestFigures();
   readonly #operations: Counter<"kind" | "outcome">;
   readonly #operationDuration: Histogram<"kind" | "outcome">;
   readonly #gauges: { readonly [K in Exclude<keyof MetricSources, "pool">]: Gauge };
@@ -50,19 +38,6 @@ export class Metrics {
   constructor(options: MetricsOptions = {}) {
     const registers = [this.#registry];
     if (options.ofProcess === true) collectDefaultMetrics({ register: this.#registry });
-    const request = { labelNames: ["method", "route", "status"] as const, registers };
-    this.#requests = new Counter({ name: "raworc_http_requests_total", help: "Requests answered", ...request });
-    this.#requestDuration = new Histogram({
-      name: "raworc_http_request_duration_seconds",
-      help: "From a request's arrival to the end of its answer",
-      buckets: REQUEST_BUCKETS,
-      ...request,
-    });
-    this.#inFlight = new Gauge({
-      name: "raworc_http_requests_in_flight",
-      help: "Requests that are being answered, streams too",
-      registers,
-    });
     const operation = { labelNames: ["kind", "outcome"] as const, registers };
     this.#operations = new Counter({
       name: "raworc_operations_total",
@@ -94,20 +69,11 @@ export class Metrics {
   }
 
   requestBegan(): void {
-    this.#running += 1;
+    this.#requests.began();
   }
 
   requestEnded(method: string, route: string, status: number, seconds: number): void {
-    this.#running -= 1;
-    const key = `${method} ${status} ${route}`;
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      const labels = { method, route, status: String(status) };
-      series = { count: this.#requests.labels(labels), duration: this.#requestDuration.labels(labels), untold: 0 };
-      this.#series.set(key, series);
-    }
-    series.untold += 1;
-    series.duration.observe(seconds);
+    this.#requests.ended(method, route, status, seconds);
   }
 
   operationEnded(kind: string, outcome: string, seconds: number): void {
@@ -117,11 +83,6 @@ export class Metrics {
 
   /** All figures as they are now. */
   async text(): Promise<string> {
-    this.#inFlight.set(this.#running);
-    for (const series of this.#series.values()) {
-      series.count.inc(series.untold);
-      series.untold = 0;
-    }
     const sources = this.#sources;
     if (sources !== undefined) {
       for (const name of ["sessions", "messages", "builds"] as const) {
@@ -132,6 +93,6 @@ export class Metrics {
       }
       this.#pool.set(sources.pool());
     }
-    return this.#registry.metrics();
+    return (await this.#registry.metrics()) + this.#requests.text();
   }
 }
