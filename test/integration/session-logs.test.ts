@@ -83,12 +83,14 @@ for (const runtime of ["sandbox", "docker"] as const) {
       expect(some).toMatchObject({ stdout: "", stderr: "complained third\n" });
       const leaving = new AbortController();
       const path = `spaces/default/agents/js/logs?follow=true&log_type=stderr`;
+      let answered: Promise<unknown> | undefined;
       for await (const { line, stream } of follow(path, leaving.signal)) {
         expect(stream).toBe("stderr");
-        if (line === "complained third") void send("print fourth");
+        if (line === "complained third") answered = send("print fourth");
         if (line === "complained fourth") break;
       }
       leaving.abort();
+      await answered;
     });
 
     test("usage is what the computer uses and the messages have used, and asking wakes nothing", async () => {

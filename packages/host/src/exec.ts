@@ -1,7 +1,7 @@
-import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type { HostExec, HostExecLine } from "@raworc/contract";
 import type { AgentProcess, AgentProcesses } from "./agent-process.ts";
+import type { HttpResponse } from "./http-response.ts";
 import { OutputEncoder } from "./output-encoder.ts";
 import { RequestError } from "./requests.ts";
 import { settle } from "./settle.ts";
@@ -17,7 +17,7 @@ export async function runCommand(
   processes: AgentProcesses,
   request: HostExec,
   environment: Readonly<Record<string, string>>,
-  response: ServerResponse,
+  response: HttpResponse,
 ): Promise<void> {
   const started = await processes.start({
     words: typeof request.command === "string" ? ["sh", "-c", request.command] : request.command,
@@ -96,12 +96,12 @@ class Ending {
 }
 
 class Sender {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #sources: readonly Readable[];
   readonly #encoders = { stdout: new OutputEncoder(), stderr: new OutputEncoder() };
   #open = true;
 
-  constructor(response: ServerResponse, sources: readonly Readable[]) {
+  constructor(response: HttpResponse, sources: readonly Readable[]) {
     this.#response = response;
     this.#sources = sources;
     response.writeHead(200, { "content-type": "application/x-ndjson" });

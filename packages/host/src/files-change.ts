@@ -1,5 +1,4 @@
 import { lstatSync, renameSync, unlinkSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FileEntry, FileReach } from "@raworc/contract";
 import type { AgentProcesses } from "./agent-process.ts";
 import type { AgentRights } from "./agent-rights.ts";
@@ -7,6 +6,8 @@ import { describeFile } from "./files-entry.ts";
 import { explained } from "./files-fault.ts";
 import { assertReach, Place, splitPath } from "./files-place.ts";
 import { checkConditions } from "./files-upload.ts";
+import type { HttpRequest } from "./http-request.ts";
+import type { HttpResponse } from "./http-response.ts";
 import { RequestError } from "./requests.ts";
 import { settle } from "./settle.ts";
 
@@ -38,7 +39,7 @@ export function deleteFile(
   rights: AgentRights,
   path: string,
   reach: FileReach,
-  request: IncomingMessage,
+  request: HttpRequest,
 ): { readonly folder: string } | undefined {
   return explained(path, () =>
     rights.act(() => {
@@ -73,7 +74,7 @@ function openParent(path: string, reach: FileReach, open: (folder: string) => Pl
  * Deletes a folder with all that is in it, as a program of the agent: it takes as long as it takes, needs no memory of the
  * host, and follows no link.
  */
-export async function deleteFolder(processes: AgentProcesses, folder: string, response: ServerResponse): Promise<void> {
+export async function deleteFolder(processes: AgentProcesses, folder: string, response: HttpResponse): Promise<void> {
   const started = await processes.start({
     words: ["rm", "-rf", "--one-file-system", "--", folder],
     cwd: "/",

@@ -1,11 +1,12 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, read as readCallback } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import type { FileReach } from "@raworc/contract";
 import type { AgentRights } from "./agent-rights.ts";
 import { etagOf, namesTag } from "./files-entry.ts";
 import { explained } from "./files-fault.ts";
 import { withPlace } from "./files-place.ts";
+import type { HttpRequest } from "./http-request.ts";
+import type { HttpResponse } from "./http-response.ts";
 import { RequestError } from "./requests.ts";
 
 const PIECE_BYTES = 256 * 1024;
@@ -28,8 +29,8 @@ export function sendFile(
   rights: AgentRights,
   path: string,
   reach: FileReach,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
 ): void {
   const { descriptor, stat } = explained(path, () => rights.act(() => openForReading(path, reach)));
   let streams = false;
@@ -53,23 +54,19 @@ function openForReading(path: string, reach: FileReach): OpenFile {
 }
 
 /** Whether the descriptor is now the answer's to close. */
-function answer(descriptor: number, stat: BigIntStats, request: IncomingMessage, response: ServerResponse): boolean {
+function answer(descriptor: number, stat: BigIntStats, request: HttpRequest, response: HttpResponse): boolean {
   const etag = etagOf(stat);
   const size = Number(stat.size);
-  response.setHeaders(
-    new Map([
-      ["etag", etag],
-      ["last-modified", new Date(Number(stat.mtimeMs)).toUTCString()],
-      ["accept-ranges", "bytes"],
-    ]),
-  );
+  response.setHeader("etag", etag);
+  response.setHeader("last-modified", new Date(Number(stat.mtimeMs)).toUTCString());
+  response.setHeader("accept-ranges", "bytes");
   if (namesTag(request.headers["if-none-match"], etag)) {
     response.writeHead(304).end();
     return false;
   }
   const ifRange = request.headers["if-range"];
   const isSame = ifRange === undefined || ifRange === etag;
-  const range = isSame ? readRange(request.headers.range, size) : undefined;
+  const range = isSame ? readRange(request.headers["range"], size) : undefined;
   if (range === "outside") {
     response.setHeader("content-range", `bytes */${size}`);
     throw new RequestError(416, "range_not_satisfiable", `The file has ${size} bytes; the range begins behind them.`);
@@ -90,7 +87,7 @@ function answer(descriptor: number, stat: BigIntStats, request: IncomingMessage,
 }
 
 /** Two buffers take turns, whatever the file's length: one is read into while the other is sent. */
-async function sendBytes(descriptor: number, { start, end }: Range, response: ServerResponse): Promise<void> {
+async function sendBytes(descriptor: number, { start, end }: Range, response: HttpResponse): Promise<void> {
   const buffers = [Buffer.allocUnsafeSlow(PIECE_BYTES), Buffer.allocUnsafeSlow(PIECE_BYTES)] as const;
   const closed = new Promise<void>((resolve) => response.once("close", resolve));
   let sent = Promise.resolve();

@@ -12,7 +12,6 @@ import {
   unlinkSync,
   write as writeCallback,
 } from "node:fs";
-import type { IncomingMessage } from "node:http";
 import { basename, dirname } from "node:path/posix";
 import { promisify } from "node:util";
 import type { FileEntry, FileReach } from "@raworc/contract";
@@ -22,6 +21,8 @@ import { describeFile, etagOf, namesTag } from "./files-entry.ts";
 import { explained, fileFault } from "./files-fault.ts";
 import { Place, splitPath, withPlace } from "./files-place.ts";
 import type { UnfinishedUploads } from "./files-unfinished.ts";
+import { collectGarbage } from "./garbage.ts";
+import type { HttpRequest } from "./http-request.ts";
 import { randomName } from "./random-name.ts";
 import { RequestError } from "./requests.ts";
 
@@ -53,22 +54,20 @@ export async function receiveFile(
   unfinished: UnfinishedUploads,
   path: string,
   reach: FileReach,
-  request: IncomingMessage,
+  request: HttpRequest,
 ): Promise<Upload> {
   const draft = explained(path, () => rights.act(() => begin(path, reach, request)));
   try {
     let record: string | undefined;
     try {
       record = unfinished.note(`${draft.folder.path}/${draft.draftName}`);
-      // The answer to a failure goes over the same connection, so it must outlive the reading.
-      const pieces = request.iterator({ destroyOnReturn: false });
       let untidied = 0;
-      for await (const piece of pieces as AsyncIterable<Buffer>) {
+      for await (const piece of request.pieces()) {
         await writeAll(draft.descriptor, piece);
         untidied += piece.length;
         if (untidied < TIDY_EVERY_BYTES) continue;
         // Each piece is a buffer of its own; left to itself, Node.js would collect a hundred mebibytes of them.
-        globalThis.gc?.({ type: "minor", execution: "sync" });
+        collectGarbage({ type: "minor", execution: "sync" });
         untidied = 0;
       }
       return explained(path, () => rights.act(() => complete(draft, request)));
@@ -84,7 +83,7 @@ export async function receiveFile(
   }
 }
 
-function begin(path: string, reach: FileReach, request: IncomingMessage): Draft {
+function begin(path: string, reach: FileReach, request: HttpRequest): Draft {
   const { folder, name } = openTarget(path, reach);
   try {
     const before = statSync(folder.at(name), { throwIfNoEntry: false });
@@ -133,7 +132,7 @@ function readTarget(link: string, reach: FileReach): string | undefined {
 }
 
 /** Throws `precondition_failed` unless the file is what If-Match names, and not what If-None-Match names. */
-export function checkConditions(folder: Place, name: string, { headers }: Pick<IncomingMessage, "headers">): void {
+export function checkConditions(folder: Place, name: string, { headers }: Pick<HttpRequest, "headers">): void {
   const ifMatch = headers["if-match"];
   const ifNoneMatch = headers["if-none-match"];
   if (ifMatch === undefined && ifNoneMatch === undefined) return;
@@ -152,7 +151,7 @@ async function writeAll(descriptor: number, piece: Buffer): Promise<void> {
   }
 }
 
-function complete({ folder, name, draftName, descriptor, mode, created }: Draft, request: IncomingMessage): Upload {
+function complete({ folder, name, draftName, descriptor, mode, created }: Draft, request: HttpRequest): Upload {
   fchmodSync(descriptor, mode);
   checkConditions(folder, name, request);
   renameSync(folder.at(draftName), folder.at(name));

@@ -60,15 +60,9 @@ export class Files {
 
   async #write({ request, response, url }: Call): Promise<void> {
     const { path, reach } = readPlace(url);
-    try {
-      const { created, entry, etag } = await receiveFile(this.#rights, this.#unfinished, path, reach, request);
-      response.setHeader("etag", etag);
-      sendJson(response, entry, created ? 201 : 200);
-    } catch (error) {
-      // Taken and dropped, so that the answer can be read before the connection breaks.
-      request.resume();
-      throw error;
-    }
+    const { created, entry, etag } = await receiveFile(this.#rights, this.#unfinished, path, reach, request);
+    response.setHeader("etag", etag);
+    sendJson(response, entry, created ? 201 : 200);
   }
 
   async #delete({ request, response, url }: Call): Promise<void> {

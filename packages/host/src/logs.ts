@@ -1,5 +1,5 @@
-import type { ServerResponse } from "node:http";
 import type { HostLogLine } from "@raworc/contract";
+import type { HttpResponse } from "./http-response.ts";
 import { findLogs, isNewerThan, type LogFile, parseLogName, readTail } from "./log-files.ts";
 import { LogFollower } from "./log-follower.ts";
 import { RequestError } from "./requests.ts";
@@ -54,11 +54,11 @@ function wrong(name: string): RequestError {
 
 /** Writes lines as fast as they are taken. */
 class LineWriter {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   /** Resolves when nobody reads any more. */
   readonly closed: Promise<void>;
 
-  constructor(response: ServerResponse) {
+  constructor(response: HttpResponse) {
     this.#response = response;
     this.closed = new Promise((resolve) => response.once("close", resolve));
   }

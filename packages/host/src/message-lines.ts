@@ -1,12 +1,12 @@
-import type { ServerResponse } from "node:http";
 import { logLine } from "./host-log.ts";
+import type { HttpResponse } from "./http-response.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 
 /**
  * Answers with the lines of a message from line `from` on, as they come, until its end; the end is always given. A slow
  * reader is waited for: the lines lie on disk meanwhile.
  */
-export function sendLines(entry: JournalEntry, from: number, response: ServerResponse): void {
+export function sendLines(entry: JournalEntry, from: number, response: HttpResponse): void {
   let next = from;
   const pass = (): void => {
     while (!response.destroyed && !response.writableEnded && !response.writableNeedDrain) {

@@ -1,15 +1,18 @@
 import { chmodSync, renameSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { COMPUTER } from "@raworc/contract";
 import { errorCode, isDiskFull } from "./disk-full.ts";
 import { logLine } from "./host-log.ts";
+import { HttpConnection } from "./http-connection.ts";
+import type { HttpHead } from "./http-head.ts";
+import type { HttpRequest } from "./http-request.ts";
+import type { HttpResponse } from "./http-response.ts";
 import { BODY_MAX_BYTES } from "./limits.ts";
 import { RequestError } from "./requests.ts";
 
 export interface Call {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
   readonly url: URL;
   /** What a `{}` of the route's path stands for. */
   readonly id: string;
@@ -23,7 +26,6 @@ export type UpgradeHandler = (id: string, url: URL) => Promise<Connected>;
 /** Answers a call, in whole. May throw a RequestError before anything was written. */
 export type Handler = (call: Call) => Promise<void> | void;
 
-const INTERVAL_MAX_MS = 2 ** 31 - 1;
 const SOCKET = `${COMPUTER.socketDirectory}/${COMPUTER.hostSocket}`;
 
 /** Routes are `METHOD /path`, with `{}` for one id where no other has the very path; upgrades are the noun of `/noun/{}`. */
@@ -40,23 +42,20 @@ export class HostServer {
   ) {
     this.#routes = routes;
     this.#upgrades = upgrades;
-    // Nothing is checked by the clock, so the clock need not wake the host.
-    this.#server = createServer({ connectionsCheckingInterval: INTERVAL_MAX_MS }, (request, response) => {
-      response.sendDate = false;
-      response.once("close", onUse);
-      this.#answer(request, response).catch((error: unknown) => refuse(request, response, error));
+    // Answers last as long as the agents and commands that they tell of; only one who knows us can call. Where the kernel
+    // checks the agents beside us, it is by the folder.
+    this.#server = createServer((socket) => {
+      new HttpConnection(socket, {
+        onCall: (request, response) => {
+          response.once("close", onUse);
+          this.#answer(request, response).catch((error: unknown) => refuse(response, error));
+        },
+        onUpgrade: (head, upgraded, first) => {
+          upgraded.once("close", onUse);
+          this.#upgrade(head, upgraded, first).catch((error: unknown) => refuseUpgrade(upgraded, error));
+        },
+      });
     });
-    // Answers last as long as the agents and commands that they tell of; only one who knows us can call.
-    this.#server.timeout = 0;
-    this.#server.requestTimeout = 0;
-    this.#server.keepAliveTimeout = 0;
-    this.#server.on("upgrade", (request, socket: Socket, head) => {
-      socket.once("close", onUse);
-      socket.on("error", () => undefined);
-      this.#upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));
-    });
-    // Where the kernel checks the agents beside us, it is by the folder.
-    this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
   /** The socket appears when it answers, in the place of one that a host before left. */
@@ -77,19 +76,19 @@ export class HostServer {
     rmSync(SOCKET, { force: true });
   }
 
-  async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://host");
+  async #upgrade({ target }: HttpHead, socket: Socket, first: Buffer): Promise<void> {
+    const url = new URL(target, "http://host");
     const [, noun = "", id = ""] = url.pathname.split("/");
     const handler = this.#upgrades[noun];
     if (handler === undefined) throw new RequestError(404, "not_found", `No such connection: ${url.pathname}`);
     const connected = await handler(decodeURIComponent(id), url);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raworc-${noun}\r\n\r\n`);
-    if (head.length > 0) socket.unshift(head);
+    if (first.length > 0) socket.unshift(first);
     connected(socket);
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://host");
+  async #answer(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const url = new URL(request.target, "http://host");
     const [, noun = "", id, ...rest] = url.pathname.split("/");
     const path = [noun, ...(id === undefined ? [] : ["{}"]), ...rest].join("/");
     const handler = this.#routes[`${request.method} ${url.pathname}`] ?? this.#routes[`${request.method} /${path}`];
@@ -100,50 +99,31 @@ export class HostServer {
 }
 
 /** Rejects with RequestError for what is no JSON or too long. */
-export function readBody(request: IncomingMessage): Promise<unknown> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  return new Promise((resolve, reject) => {
-    request.on("data", (piece: Buffer) => {
-      length += piece.length;
-      if (length <= BODY_MAX_BYTES) pieces.push(piece);
-      else {
-        request.pause();
-        reject(new RequestError(413, "too_large", "The body is too large"));
-      }
-    });
-    request.on("error", reject);
-    request.on("end", () => {
-      try {
-        resolve(JSON.parse(Buffer.concat(pieces, length).toString("utf8")));
-      } catch {
-        reject(new RequestError(400, "malformed_json", "The body is no JSON"));
-      }
-    });
-  });
+export async function readBody(request: HttpRequest): Promise<unknown> {
+  const bytes = await request.read(BODY_MAX_BYTES);
+  if (bytes === undefined) throw new RequestError(413, "too_large", "The body is too large");
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    throw new RequestError(400, "malformed_json", "The body is no JSON");
+  }
 }
 
-export function sendJson(response: ServerResponse, body: unknown, status: 200 | 201 = 200): void {
+export function sendJson(response: HttpResponse, body: unknown, status: 200 | 201 = 200): void {
   const text = JSON.stringify(body);
   response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
   response.end(text);
 }
 
-export function sendEmpty(response: ServerResponse, status: 202 | 204): void {
+export function sendEmpty(response: HttpResponse, status: 202 | 204): void {
   response.writeHead(status, status === 204 ? {} : { "content-length": 0 });
   response.end();
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+function refuse(response: HttpResponse, error: unknown): void {
   const { status, text } = refusalOf(error);
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  // Where what is left of the body is not read, the connection can't be used again.
-  const closes = !request.complete && request.readableFlowing !== true;
-  response.writeHead(status, { "content-type": "application/json", ...(closes ? { connection: "close" } : {}) });
-  response.end(text);
+  if (response.headersSent) response.destroy();
+  else response.writeHead(status, { "content-type": "application/json" }).end(text);
 }
 
 function refuseUpgrade(socket: Socket, error: unknown): void {
