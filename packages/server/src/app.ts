@@ -162,7 +162,8 @@ async function compose(
 
   const runtime = await openRuntime(config, store, log);
   closers.push(() => runtime.close());
-  log.info({ runtime: runtime.driver.name, reason: runtime.reason }, "runtime chosen");
+  const { limitsBy } = runtime.driver.capabilities;
+  log.info({ runtime: runtime.driver.name, reason: runtime.reason, limits_by: limitsBy }, "runtime chosen");
 
   const { driver } = runtime;
   const { environment } = config.handedOn;
