@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomUUIDv7 } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -145,6 +145,36 @@ describeWith(["sandbox"], "sandbox conformance", () => {
     } finally {
       await fixture.close();
       await rm(folder, { recursive: true });
+    }
+  });
+
+  it("leaves nothing of a launch that was begun ahead", async () => {
+    const dataDirectory = mkdtempSync(join(tmpdir(), "raworc-"));
+    const fixture = await makeFixture(false, dataDirectory);
+    try {
+      const instanceId = randomUUIDv7();
+      const shared = new Layout(dataDirectory, instanceId).shared;
+      const begun = () => readdirSync(shared).filter((name) => name.startsWith("standby-"));
+      mkdirSync(shared, { recursive: true });
+      // Of a server that was killed: no process has such a number.
+      writeFileSync(join(shared, "standby-99999999-1.img"), "");
+      const driver = await fixture.open(instanceId);
+      expect(begun()).toEqual([]);
+      // The second one goes on with what was begun after the first.
+      for (const text of ["first", "second"]) {
+        const spec = specOf();
+        await open(driver, spec);
+        expect(
+          await output(driver, spec.id, `echo ${text} > /session/workspace/file; cat /session/workspace/file`),
+        ).toBe(text);
+        await driver.remove(spec.id, { volume: true });
+        expect(await fixture.traces(spec.id)).toEqual([]);
+      }
+      await driver.close();
+      expect(begun()).toEqual([]);
+      expect(mountsOf("standby-")).toEqual([]);
+    } finally {
+      await fixture.close();
     }
   });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ArtifactSource, DriverError } from "../driver.ts";
 import { BubblewrapArguments, keepCapabilities } from "./bubblewrap.ts";
-import { LaunchEnded } from "./launcher.ts";
+import { LaunchEnded } from "./launch-talk.ts";
 import { artifactFiles } from "./layout.ts";
 import { runProgram } from "./programs.ts";
 import { mountSystem } from "./root-file-system.ts";

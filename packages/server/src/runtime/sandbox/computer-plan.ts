@@ -24,6 +24,7 @@ import {
   type RootOptions,
 } from "./root-file-system.ts";
 import { Stage } from "./stage.ts";
+import type { Standby } from "./standby.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { NODE_INSIDE, pathInside, requireNpm } from "./toolchains.ts";
 import { ARTIFACTS_FOLDER, HOST_LOG_FILE } from "./volumes.ts";
@@ -32,6 +33,8 @@ export interface ComputerPlan {
   readonly preparation: readonly string[];
   readonly bubblewrap: readonly string[];
   readonly filter: string;
+  /** Where the stage is. */
+  readonly place: string;
 }
 
 /** What there is before the computer. */
@@ -40,6 +43,8 @@ export interface ComputerBasis {
   /** There was no computer on this volume before. */
   readonly isNew: boolean;
   readonly etcFolder: string | null;
+  /** A launch that was begun, with the volume's disk on its stage. */
+  readonly standby: Standby | undefined;
 }
 
 interface Mount {
@@ -54,7 +59,7 @@ const NAMESPACES = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshar
 export function planComputer(
   surroundings: Surroundings,
   spec: ComputerSpec,
-  { volumeRecord, isNew, etcFolder }: ComputerBasis,
+  { volumeRecord, isNew, etcFolder, standby }: ComputerBasis,
 ): ComputerPlan {
   const { layout, volumes, etc, filters, mapping } = surroundings;
   const mounts = collectMounts(surroundings, spec);
@@ -64,6 +69,7 @@ export function planComputer(
   const stage = new Stage(
     join(layout.computer(spec.id), "mounts"),
     rootDirectory === null ? sources : [...sources, rootDirectory],
+    standby?.place,
   );
   const volume = volumes.mount(spec.id, volumeRecord, stage);
   const root = planRoot(surroundings, spec, {
@@ -95,7 +101,7 @@ export function planComputer(
   wrap.add(...hostCommand(surroundings.hostFlags, hostCapabilities(mapping, spec.root), resourceLimits));
   return {
     preparation: [
-      ...volumes.preparation(spec.id, volumeRecord),
+      ...(standby === undefined ? volumes.preparation(spec.id, volumeRecord) : []),
       ...stage.commands,
       ...volumes.folders(volume, volumeRecord, isNew),
       ...root.preparation,
@@ -103,6 +109,7 @@ export function planComputer(
     ],
     bubblewrap: wrap.words,
     filter: spec.root || mapping.kind === "single" ? filters.namespaces : filters.strict,
+    place: stage.directory,
   };
 }
 

@@ -6,10 +6,12 @@ import { HostConnection } from "../host-connection.ts";
 import { type ComputerEnds, waitForEnd } from "./computer-ends.ts";
 import { planComputer } from "./computer-plan.ts";
 import { ComputerRecord, readRecord, type VolumeRecord, writeRecord } from "./computer-record.ts";
-import { LaunchEnded, type Launched } from "./launcher.ts";
+import { LaunchEnded } from "./launch-talk.ts";
+import { endBegun, type Launched } from "./launcher.ts";
 import { countTree, isAlive, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
 import { hostAnswers, hostReady } from "./readiness.ts";
 import { quote } from "./shell.ts";
+import type { Standby } from "./standby.ts";
 import { type Standstill, standstillBy } from "./standstill.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { WayOut } from "./way-out.ts";
@@ -18,6 +20,7 @@ import type { WayOut } from "./way-out.ts";
 const READY_PATIENCE_MS = 60_000;
 const LOG_TAIL = 2000;
 const LAUNCH_LOG = "launch.log";
+const LAUNCH_SCRIPT = "launch.sh";
 /** What Linux tells programs on all architectures, whatever it uses itself. */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
@@ -147,7 +150,7 @@ export class Computers {
   }
 
   async #launch(spec: ComputerSpec, signal: AbortSignal): Promise<void> {
-    const { layout, launcher, volumes, cgroups } = this.#surroundings;
+    const { layout, launcher, volumes } = this.#surroundings;
     const { id } = spec;
     const directory = layout.computer(id);
     const isNew = (await readRecord(directory, ComputerRecord)) === undefined;
@@ -161,33 +164,47 @@ export class Computers {
       init: null,
     };
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { etcFolder, rootDirectory } = this.#surroundings;
-    const etc = rootDirectory === null && !spec.root ? await etcFolder.current() : null;
-    const plan = planComputer(this.#surroundings, spec, { volumeRecord: volume, isNew, etcFolder: etc });
     const log = await open(join(directory, LAUNCH_LOG), "w");
     let launched: Launched | undefined;
+    let standby: Standby | undefined;
+    let ahead: Promise<void> | undefined;
     try {
+      const { etcFolder, rootDirectory } = this.#surroundings;
+      const etc = rootDirectory === null && !spec.root ? await etcFolder.current() : null;
+      standby = await this.#standbyFor(spec, volume);
+      // The kernel takes its time to move a process into a group, in which the rest of the launch goes on.
+      ahead = standby?.child.pid === undefined ? undefined : this.#limit(spec, standby.child.pid);
+      ahead?.catch(() => undefined);
+      const plan = planComputer(this.#surroundings, spec, { volumeRecord: volume, isNew, etcFolder: etc, standby });
       launched = await launcher.launch({
         ...plan,
         firstId: volume.firstId,
         root: spec.root,
         lasting: true,
         logDescriptor: log.fd,
+        standby: standby && {
+          begun: standby,
+          scriptPath: join(directory, LAUNCH_SCRIPT),
+          logPath: join(directory, LAUNCH_LOG),
+        },
         signal,
         onMonitor: async (monitor) => {
           await allDone([
             writeRecord(directory, { ...record, monitor }),
             this.#wayOut.serve(id, spec.network),
-            cgroups?.create(id, spec.limits).then(() => cgroups.add(id, monitor.pid)),
+            ahead ?? this.#limit(spec, monitor.pid),
           ]);
         },
         onStaged: (monitor) => volumes.complete(id, volume, monitor),
       });
       const { monitor, init } = launched;
       await writeRecord(directory, { ...record, monitor, init });
+      this.#prepareNext(spec, volume, plan.place);
       await this.#ready(id, launched, signal);
       this.#ends.watchChild(id, launched.ended);
     } catch (error) {
+      if (standby !== undefined && launched === undefined) endBegun(standby);
+      await ahead?.catch(() => undefined);
       if (launched !== undefined) {
         await this.#kill(id, { ...record, ...launched });
         await launched.ended;
@@ -198,6 +215,33 @@ export class Computers {
     } finally {
       await log.close();
     }
+  }
+
+  async #limit({ id, limits }: ComputerSpec, pid: number): Promise<void> {
+    const { cgroups } = this.#surroundings;
+    await cgroups?.create(id, limits);
+    await cgroups?.add(id, pid);
+  }
+
+  /** Sessions alone have the same disk and stage as the one before. */
+  async #standbyFor({ id, kind }: ComputerSpec, volume: VolumeRecord): Promise<Standby | undefined> {
+    const { standbys, volumes } = this.#surroundings;
+    if (kind !== "session" || volume.diskMb === null || !volumes.isEmpty(id, volume)) return undefined;
+    const standby = standbys.take(volume.diskMb);
+    if (standby === undefined) return undefined;
+    try {
+      await volumes.adopt(id, standby.image);
+      return standby;
+    } catch (error) {
+      endBegun(standby);
+      throw error;
+    }
+  }
+
+  #prepareNext({ kind }: ComputerSpec, { diskMb }: VolumeRecord, place: string): void {
+    const { standbys, volumes } = this.#surroundings;
+    if (kind !== "session" || diskMb === null) return;
+    standbys.refill({ diskMb, place, template: volumes.template(diskMb) });
   }
 
   async #ready(id: string, { ended }: Launched, signal: AbortSignal): Promise<void> {

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import type { Readable, Writable } from "node:stream";
-import { z } from "zod";
 import { DriverError } from "../driver.ts";
 import { type IdMapping, mapText } from "./id-map.ts";
+import { LaunchEnded, LaunchTalk, LEAVE, MAPPING, TOLD } from "./launch-talk.ts";
 import { identify, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
 import { runProgram, SYSTEM_PATH } from "./programs.ts";
 import { quote, words } from "./shell.ts";
+import type { Standby } from "./standby.ts";
 
 export interface LaunchPlan {
   /** Shell commands before bubblewrap, as the stage's root: they mount what it is to find. */
@@ -22,6 +22,8 @@ export interface LaunchPlan {
   readonly lasting: boolean;
   /** Gets what the launch says on the way, errors above all. */
   readonly logDescriptor: number;
+  /** A launch that was begun before, and the file by which it is told the rest. */
+  readonly standby?: { readonly begun: Standby; readonly scriptPath: string; readonly logPath: string } | undefined;
   /** Called before anything inside runs, with the process that outlives everything inside. */
   readonly onMonitor: (monitor: ProcessIdentity) => Promise<void>;
   /** Called once everything is mounted, before anything inside runs. */
@@ -37,14 +39,20 @@ export interface Launched {
   readonly ended: Promise<number | null>;
 }
 
-const Information = z.object({ "child-pid": z.number().int() });
-const INFORMATION_MAX = 4096;
-
-// Descriptors of a launch: what it tells, leave to go on, the filter, and leave to map in a namespace of the user's own.
-const TOLD = 3;
-const LEAVE = 4;
-const MAPPING = 5;
 const FILTER = 9;
+
+/** A launch's process, with what it tells. */
+export interface Begun {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  readonly talk: LaunchTalk;
+}
+
+/** Ends a launch that nobody goes on with. */
+export function endBegun({ child, talk }: Begun): void {
+  talk.close();
+  child.kill("SIGKILL");
+}
 
 /** Waits in the new user namespace for its ids, takes those of root there, and becomes bubblewrap. */
 const INNER = [
@@ -70,9 +78,8 @@ export class Launcher {
   /** Throws DriverError with what the launch said is left to the caller, who has its log. Rejects with the signal's reason. */
   async launch(plan: LaunchPlan): Promise<Launched> {
     plan.signal.throwIfAborted();
-    const child = this.#spawn(plan);
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-    const talk = new Talk(child);
+    const { child, ended, talk } =
+      plan.standby === undefined ? this.#spawn(plan) : await this.#goOn(plan, plan.standby);
     const stop = () => talk.close();
     plan.signal.addEventListener("abort", stop);
     let monitor: ProcessIdentity | undefined;
@@ -124,7 +131,7 @@ export class Launcher {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
     });
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-    const talk = new Talk(child);
+    const talk = new LaunchTalk(child);
     try {
       await talk.expect("outer");
       await this.#mapOuter(child.pid ?? 0, signal);
@@ -136,17 +143,31 @@ export class Launcher {
     }
   }
 
-  #spawn(plan: LaunchPlan): ChildProcess {
-    const steps = ["set -e", ...plan.preparation, `exec ${FILTER}<${quote(plan.filter)}`];
+  #spawn(plan: LaunchPlan): Begun {
     const inner = ["unshare", "--user", "--keep-caps", "--", "sh", "-c", INNER, "sh"];
-    const outer = this.#outer(plan, steps, inner);
+    const outer = this.#outer(plan, this.#steps(plan), inner);
     const log = plan.logDescriptor;
-    return spawn("unshare", [...outer, "sh", ...plan.bubblewrap], {
+    const child = spawn("unshare", [...outer, "sh", ...plan.bubblewrap], {
       cwd: "/",
       env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
       detached: true,
       stdio: ["ignore", log, log, "pipe", "pipe", "pipe"],
     });
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    return { child, ended, talk: new LaunchTalk(child) };
+  }
+
+  /** Where root may map any id: the same steps as those of a launch of its own. */
+  async #goOn(plan: LaunchPlan, { begun, scriptPath, logPath }: NonNullable<LaunchPlan["standby"]>): Promise<Begun> {
+    const inner = ["unshare", "--user", "--keep-caps", "--", "sh", "-c", INNER, "sh", ...plan.bubblewrap];
+    const steps = [`exec >>${quote(logPath)} 2>&1`, ...this.#steps(plan), `exec ${MAPPING}<&-`];
+    await writeFile(scriptPath, `${[...steps, `exec ${words(...inner)}`].join("\n")}\n`);
+    begun.talk.say(MAPPING, scriptPath);
+    return begun;
+  }
+
+  #steps(plan: LaunchPlan): readonly string[] {
+    return ["set -e", ...plan.preparation, `exec ${FILTER}<${quote(plan.filter)}`];
   }
 
   #outer(plan: LaunchPlan, steps: readonly string[], inner: readonly string[]): string[] {
@@ -193,68 +214,4 @@ async function writeMaps(pid: number, plan: LaunchPlan): Promise<void> {
   const text = mapText(plan.firstId, plan.root);
   await writeFile(`/proc/${pid}/uid_map`, text, { flag: "r+" });
   await writeFile(`/proc/${pid}/gid_map`, text, { flag: "r+" });
-}
-
-/** The launch ended before a computer was there; its log says why. */
-export class LaunchEnded extends Error {
-  override readonly name = "LaunchEnded";
-}
-
-/** Lines that a launch says, and the leave that it waits for. */
-class Talk {
-  readonly #child: ChildProcess;
-  #text = "";
-  #closed = false;
-  #wake: () => void = () => undefined;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    const told = child.stdio[TOLD] as Readable;
-    told.setEncoding("latin1");
-    told.on("data", (piece: string) => {
-      if (this.#text.length < INFORMATION_MAX) this.#text += piece;
-      this.#wake();
-    });
-    const close = () => {
-      this.#closed = true;
-      this.#wake();
-    };
-    told.on("close", close);
-    told.on("error", close);
-    child.on("error", close);
-    for (const descriptor of [LEAVE, MAPPING]) child.stdio[descriptor]?.on("error", () => undefined);
-  }
-
-  /** Throws LaunchEnded. */
-  async expect(line: string): Promise<void> {
-    await this.#until((text) => (text.startsWith(`${line}\n`) ? true : undefined));
-    this.#text = this.#text.slice(line.length + 1);
-  }
-
-  /** Throws LaunchEnded. */
-  childPid(): Promise<number> {
-    return this.#until((text) => {
-      if (!text.includes("}")) return undefined;
-      return Information.parse(JSON.parse(text.slice(0, text.indexOf("}") + 1)))["child-pid"];
-    });
-  }
-
-  say(descriptor: number): void {
-    (this.#child.stdio[descriptor] as Writable | null | undefined)?.write("go\n");
-  }
-
-  close(): void {
-    for (const descriptor of [TOLD, LEAVE, MAPPING]) (this.#child.stdio[descriptor] as Readable | undefined)?.destroy();
-  }
-
-  async #until<T>(find: (text: string) => T | undefined): Promise<T> {
-    for (;;) {
-      const found = find(this.#text);
-      if (found !== undefined) return found;
-      if (this.#closed) throw new LaunchEnded();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
 }

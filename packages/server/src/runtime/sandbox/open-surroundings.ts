@@ -18,6 +18,7 @@ import { Layout } from "./layout.ts";
 import { readMounts } from "./mount-lines.ts";
 import { findProgram, PROGRAMS, runProgram } from "./programs.ts";
 import { words } from "./shell.ts";
+import { Standbys } from "./standby.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { findToolchains } from "./toolchains.ts";
 import { Volumes } from "./volumes.ts";
@@ -41,6 +42,8 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   const rootDirectory = options.rootDirectory ?? null;
   checkRootDirectory(rootDirectory);
   const launcher = new Launcher(mapping);
+  const standbys = new Standbys(shared, options.log);
+  await standbys.open();
   const sized = mapping.kind === "own" && (await disksWork(shared));
   const etc = await makeEtcFiles(join(shared, "etc"), rootDirectory);
   return {
@@ -51,6 +54,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     bubblewrap: rootDirectory === null ? OWN_BUBBLEWRAP : await carryBubblewrap(),
     launcher,
     volumes: new Volumes({ layout, mapping, launcher, sized }),
+    standbys,
     sized,
     etc,
     etcFolder: new EtcFolder(shared, etc, options.log),

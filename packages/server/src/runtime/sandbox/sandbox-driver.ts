@@ -160,6 +160,7 @@ class SandboxDriver implements RuntimeDriver {
   reset(): Promise<void> {
     const { artifacts, builds, root } = this.#surroundings.layout;
     return persist(async () => {
+      await this.#surroundings.standbys.close();
       for (const { id } of await this.list()) await this.remove(id, { volume: true });
       for (const key of await namesIn(artifacts)) await this.#artifacts.remove(key);
       await rm(builds, { recursive: true, force: true });
@@ -171,6 +172,7 @@ class SandboxDriver implements RuntimeDriver {
   async close(): Promise<void> {
     this.#ends.close();
     await this.#wayOut.close();
+    await this.#surroundings.standbys.close();
     await this.#surroundings.cgroups?.close();
     await this.#surroundings.layout.close();
   }

@@ -1,10 +1,22 @@
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DriverError } from "../driver.ts";
-import { quote } from "./shell.ts";
+import { quote, words } from "./shell.ts";
 
 /** Places that hold nothing which computers are made from. A mount here is seen by that computer's launch alone. */
 const PLACES = ["/dev/shm", "/mnt", "/media", "/srv", "/run"];
+
+/** A name of its own: `mount` passes over what it takes for mounted already, and most places are a "tmpfs". */
+const NAME = "raworc-stage";
+const OPTIONS = "size=1m,mode=0755";
+/** Name of the computer's volume there. */
+export const VOLUME_ON_STAGE = "volume";
+export const DISK_OPTIONS = "loop,nosuid,nodev,noatime,noinit_itable,discard";
+
+/** Command that begins a stage. */
+export function mountStage(directory: string): string {
+  return words("mount", "-t", "tmpfs", "-o", OPTIONS, NAME, directory);
+}
 
 /** Seconds between attempts to mount. */
 const PAUSES = ["0.02", "0.1", "0.5"];
@@ -18,13 +30,17 @@ export class Stage {
   readonly #table: string;
   readonly #lines: string[];
   readonly #names = new Map<string, string>();
+  readonly #isBegun: boolean;
 
-  /** `table` is a file that may be written; `sources` is all that will be mounted. */
-  constructor(table: string, sources: readonly string[]) {
+  /**
+   * `table` is a file that may be written; `sources` is all that will be mounted. A stage that was begun elsewhere is at
+   * `begunAt`, with its disk.
+   */
+  constructor(table: string, sources: readonly string[], begunAt?: string) {
     this.#table = table;
-    this.directory = choosePlace(sources);
-    // A name of its own: `mount` passes over what it takes for mounted already, and most places are a "tmpfs".
-    this.#lines = [`raworc-stage ${this.directory} tmpfs size=1m,mode=0755`];
+    this.#isBegun = begunAt !== undefined;
+    this.directory = begunAt ?? choosePlace(sources);
+    this.#lines = this.#isBegun ? [] : [`${NAME} ${this.directory} tmpfs ${OPTIONS}`];
   }
 
   /** Mounts a folder, or the folder of a file, and gives the source's path on the stage. */
@@ -41,9 +57,10 @@ export class Stage {
     return isFile ? join(path, basename(source)) : path;
   }
 
-  /** Mounts a disk image. */
-  disk(image: string, name: string): string {
-    return this.#add(image, name, "ext4", "loop,nosuid,nodev,noatime,noinit_itable,discard");
+  /** Mounts a disk image under a name. */
+  disk(image: string, name = VOLUME_ON_STAGE): string {
+    if (this.#isBegun) return join(this.directory, name);
+    return this.#add(image, name, "ext4", DISK_OPTIONS);
   }
 
   /** Mounts a folder under a name. */

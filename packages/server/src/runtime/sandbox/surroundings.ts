@@ -11,6 +11,7 @@ import type { IdMapping } from "./id-map.ts";
 import type { IdentityMount } from "./identity-mount.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Layout } from "./layout.ts";
+import type { Standbys } from "./standby.ts";
 import type { Toolchains } from "./toolchains.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -24,6 +25,7 @@ export interface Surroundings {
   readonly bubblewrap: CarriedBubblewrap;
   readonly launcher: Launcher;
   readonly volumes: Volumes;
+  readonly standbys: Standbys;
   /** Whether volumes have a size that they can not outgrow. */
   readonly sized: boolean;
   readonly etc: EtcFiles;

@@ -11,7 +11,7 @@ import { parseMounts } from "./mount-lines.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { runProgram } from "./programs.ts";
 import { quote, words } from "./shell.ts";
-import { Stage } from "./stage.ts";
+import { Stage, VOLUME_ON_STAGE } from "./stage.ts";
 
 export interface VolumesOptions {
   readonly layout: Layout;
@@ -43,7 +43,6 @@ const FOLDERS = [
 /** At the top of a volume, where nothing inside can reach. */
 export const HOST_LOG_FILE = "host.log";
 
-const MOUNT_NAME = "volume";
 const LOG_TAIL = 2000;
 const JOURNAL_MB = { least: 4, most: 64, share: 64 };
 
@@ -76,14 +75,29 @@ export class Volumes {
 
   /** Mounts a volume on a stage and gives its path there. */
   mount(id: string, record: VolumeRecord, stage: Stage): string {
-    if (record.diskMb === null) return stage.folder(this.#files(id), MOUNT_NAME);
+    if (record.diskMb === null) return stage.folder(this.#files(id), VOLUME_ON_STAGE);
     const image = this.#image(id);
-    return stage.disk(existsSync(image) ? image : `${image}.new`, MOUNT_NAME);
+    return stage.disk(existsSync(image) ? image : `${image}.new`, VOLUME_ON_STAGE);
   }
 
   /** What a stage of this volume needs to know of. */
   source(id: string): string {
     return this.#options.layout.volume(id);
+  }
+
+  /** Whether there is no disk yet, of the record's size. */
+  isEmpty(id: string, { diskMb }: VolumeRecord): boolean {
+    return diskMb !== null && !existsSync(this.#image(id));
+  }
+
+  /** Takes an empty disk that is mounted already, which `complete` makes its own. */
+  async adopt(id: string, image: string): Promise<void> {
+    await rename(image, `${this.#image(id)}.new`);
+  }
+
+  /** The file that empty disks of a size are copies of. */
+  template(diskMb: number): string {
+    return this.#template(diskMb);
   }
 
   /** Shell commands before a volume is mounted: an empty disk for a new one, which `complete` makes its own. */
@@ -229,7 +243,7 @@ export class Volumes {
 /** Path of a running computer's volume, in the view of a process that sees it. Undefined where it is a plain folder. */
 async function findMount({ pid }: ProcessIdentity): Promise<string | undefined> {
   const mounts = parseMounts(await readFile(`/proc/${pid}/mountinfo`, "utf8"));
-  const mount = mounts.find(({ type, target }) => type === "ext4" && target.endsWith(`/${MOUNT_NAME}`));
+  const mount = mounts.find(({ type, target }) => type === "ext4" && target.endsWith(`/${VOLUME_ON_STAGE}`));
   return mount && `/proc/${pid}/root${mount.target}`;
 }
 

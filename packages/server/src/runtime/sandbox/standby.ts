@@ -1,0 +1,126 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { LaunchTalk, MAPPING, TOLD } from "./launch-talk.ts";
+import { type Begun, endBegun } from "./launcher.ts";
+import { SYSTEM_PATH } from "./programs.ts";
+import { words } from "./shell.ts";
+import { DISK_OPTIONS, mountStage, VOLUME_ON_STAGE } from "./stage.ts";
+
+/** What computers that are launched one after the other have in common. */
+export interface StandbyKind {
+  readonly diskMb: number;
+  /** An empty disk of that size. */
+  readonly template: string;
+  /** Where the stage is. */
+  readonly place: string;
+}
+
+/** The begin of a launch: a shell in a mount namespace of its own, with an empty disk on its stage, that waits for the rest. */
+export interface Standby extends Begun, StandbyKind {
+  readonly image: string;
+}
+
+const PREFIX = "standby-";
+
+/**
+ * Begins the launch of the next computer while nobody waits for it: what is the same for all of them takes a quarter of a
+ * launch. There is one at most, and none before a first computer. It ends with this process.
+ */
+export class Standbys {
+  readonly #folder: string;
+  readonly #log: Logger;
+  #ready: Standby | undefined;
+  #making: Promise<void> | undefined;
+  #count = 0;
+  #closed = false;
+
+  constructor(folder: string, log: Logger) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** Removes disks of servers that were killed. */
+  async open(): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      if (!name.startsWith(PREFIX)) continue;
+      const [pid] = name.slice(PREFIX.length).split("-");
+      if (!existsSync(`/proc/${pid}`)) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+
+  /** Undefined where none waits. The caller moves the disk's image to where it is to be. */
+  take(diskMb: number): Standby | undefined {
+    const standby = this.#ready;
+    if (standby?.diskMb !== diskMb || standby.child.exitCode !== null || standby.child.signalCode !== null)
+      return undefined;
+    this.#ready = undefined;
+    return standby;
+  }
+
+  /** Sees to it that one waits. */
+  refill(kind: StandbyKind): void {
+    if (this.#closed || this.#making !== undefined || isLike(this.#ready, kind)) return;
+    this.#making = this.#make(kind)
+      .catch((error: unknown) => this.#log.info({ err: error }, "no launch could be begun ahead"))
+      .finally(() => {
+        this.#making = undefined;
+      });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#making;
+    await this.#drop();
+  }
+
+  async #make(kind: StandbyKind): Promise<void> {
+    await this.#drop();
+    this.#count += 1;
+    const image = join(this.#folder, `${PREFIX}${process.pid}-${this.#count}.img`);
+    const volume = join(kind.place, VOLUME_ON_STAGE);
+    const script = [
+      "set -e",
+      words("cp", "--sparse=always", kind.template, image),
+      mountStage(kind.place),
+      words("mkdir", volume),
+      words("mount", "-t", "ext4", "-o", DISK_OPTIONS, image, volume),
+      `echo standby >&${TOLD}; read -r rest <&${MAPPING} || exit 0`,
+      '. "$rest"',
+    ];
+    const child = spawn("unshare", ["--mount", "--", "sh", "-c", script.join("\n")], {
+      cwd: "/",
+      env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
+    });
+    child.unref();
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    const standby: Standby = { ...kind, image, child, ended, talk: new LaunchTalk(child) };
+    try {
+      await standby.talk.expect("standby");
+      this.#ready = standby;
+    } catch (error) {
+      await end(standby);
+      throw error;
+    }
+  }
+
+  async #drop(): Promise<void> {
+    const standby = this.#ready;
+    this.#ready = undefined;
+    if (standby !== undefined) await end(standby);
+  }
+}
+
+function isLike(standby: Standby | undefined, { diskMb, place, template }: StandbyKind): boolean {
+  return standby?.diskMb === diskMb && standby.place === place && standby.template === template;
+}
+
+async function end(standby: Standby): Promise<void> {
+  endBegun(standby);
+  await standby.ended;
+  await rm(standby.image, { force: true });
+}
