@@ -12,16 +12,21 @@ const SLOW_TIMES = 100;
  * takes as long as the disk does.
  */
 export class DiskSync {
+  readonly #slowMs: number;
   #elsewhere = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+
+  constructor(slowMs = SLOW_MS) {
+    this.#slowMs = slowMs;
+  }
 
   /** What was written before the call is on disk when it returns, or when what it gives resolves. */
   sync(descriptor: () => number): Promise<void> | undefined {
     if (this.#elsewhere > 0 || this.#running !== undefined) return this.#sync(descriptor);
     const begin = performance.now();
     fdatasyncSync(descriptor());
-    if (performance.now() - begin > SLOW_MS) this.#elsewhere = SLOW_TIMES;
+    if (performance.now() - begin > this.#slowMs) this.#elsewhere = SLOW_TIMES;
     return undefined;
   }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { HOST_FORGET_MAX, type HostMessageLine } from "@raworc/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeWith } from "../../../test/support/requirements.ts";
@@ -11,6 +11,8 @@ async def process_message(message, context):
     with open("/session/workspace/runs", "a") as runs:
         runs.write(context["message_id"] + "\\n")
     yield "one "
+    if message == "print":
+        print("said")
     if message == "wait":
         subprocess.Popen(["setsid", "sleep", "4711"])
         await asyncio.sleep(3600)
@@ -48,6 +50,15 @@ describeWith(["sandbox", "python"], "messages in a computer", () => {
     expect(rest.lines).toEqual([first.end]);
     expect((await collect(computer.lines("GET", "/messages/m1"))).lines).toEqual(first.lines);
     expect(runs()).toEqual(["m1"]);
+  });
+
+  test("a message has logs when something is printed, and none otherwise", async () => {
+    const { end } = await computer.send("agent", "hello");
+    expect(end).toMatchObject({ status: "done", log_file: null, error_log_file: null });
+    expect(readdirSync(computer.session("logs"))).toEqual(["host.log"]);
+    const printed = (await computer.send("agent", "print")).end;
+    expect(printed.log_file).not.toBeNull();
+    expect([printed.log_file, printed.error_log_file].map((path) => computer.log(path))).toEqual(["said\n", ""]);
   });
 
   test("a second reader gets what was, and goes on live; forgetting waits for the end", async () => {
