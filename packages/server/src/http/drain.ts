@@ -11,6 +11,8 @@ export class Drain {
   readonly #ending = new AbortController();
   readonly #fastify: FastifyInstance;
   #running = 0;
+  /** Asked for each request: a signal's own answer takes longer. */
+  #isClosing = false;
   #whenIdle: (() => void) | undefined;
   #done: Promise<void> | undefined;
 
@@ -29,7 +31,7 @@ export class Drain {
 
   /** Why a request that comes now is refused. */
   get refusal(): RaworcError | undefined {
-    return this.closing.aborted ? drainingError() : undefined;
+    return this.#isClosing ? drainingError() : undefined;
   }
 
   /** Aborted when the server begins to stop: streams end, and new requests are refused. */
@@ -49,6 +51,7 @@ export class Drain {
   }
 
   async #run(graceMs: number): Promise<void> {
+    this.#isClosing = true;
     this.#closing.abort(drainingError());
     const end = setTimeout(() => this.#ending.abort(drainingError()), graceMs * PATIENCE);
     const cut = setTimeout(() => {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Caller } from "../access/caller.ts";
 import { hiddenError, type Target } from "../domain/access.ts";
+import { askedReader, NOTHING } from "./asked-reader.ts";
 import { authentication } from "./authentication.ts";
 import {
   type Answer,
@@ -19,7 +20,6 @@ import { auditedAs } from "./call-audit.ts";
 import { etagOfText } from "./etag.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { answerOnce, keptHeaders } from "./keyed-call.ts";
-import { validationError } from "./problems.ts";
 import { methodsOf, pathsOf } from "./route-variants.ts";
 import { RunningCall } from "./running-call.ts";
 
@@ -96,7 +96,6 @@ function definitionOf(name: RouteName): Route {
 
 /** Bytes of a body from somebody who has shown no token. */
 const PUBLIC_BODY_MAX = 64 * 1024;
-const NOTHING = z.strictObject({});
 
 type Run = (call: RunningCall) => unknown;
 
@@ -105,8 +104,9 @@ function register(app: FastifyInstance, name: RouteName, run: Run): void {
   const words = auditedAs(name, definition);
   const isRead = typeof definition.access === "object" && definition.access.verb === "get";
   const isChange = definition.method !== "GET" && definition.access !== "public" && !isRead;
+  const read = askedReader(definition);
   const work = (call: RunningCall): unknown => {
-    readCall(definition, call);
+    read(call);
     return run(call);
   };
   const fail = async (call: RunningCall, error: unknown): Promise<never> => {
@@ -127,7 +127,7 @@ function register(app: FastifyInstance, name: RouteName, run: Run): void {
   // What needs to wait for nothing is answered in the same turn: promises would cost as much as the rest of a short read.
   const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined => {
     const { audit } = app.api;
-    reply.code(definition.status);
+    if (definition.status !== 200) reply.code(definition.status);
     const call = new RunningCall(app.api, words, request, reply);
     try {
       const answer = isChange && audit !== undefined ? audit.change(call.note, async () => work(call)) : work(call);
@@ -149,27 +149,6 @@ function register(app: FastifyInstance, name: RouteName, run: Run): void {
       handler,
     });
   }
-}
-
-/** Reads what a call asks into it. */
-function readCall(definition: Route, call: RunningCall): void {
-  const { request } = call;
-  const params = (definition.params ?? NOTHING).safeParse(request.params);
-  // A name or id that can't exist is nothing that anybody could find.
-  if (!params.success) throw hiddenError();
-  call.params = params.data;
-  call.query = parsePart(definition.query, request.query, "query");
-  const isBytes = definition.bytes === true;
-  const given = request.body ?? (request.body === undefined ? {} : null);
-  const hasNone = definition.body === undefined && request.body === undefined;
-  call.body = isBytes || hasNone ? {} : parsePart(definition.body, given, "body");
-  if (definition.method === "PUT" && !isBytes) call.note.details = { fields: Object.keys(call.body as object) };
-}
-
-function parsePart(schema: z.ZodType | undefined, input: unknown, origin: "query" | "body"): unknown {
-  const result = (schema ?? NOTHING).safeParse(input);
-  if (!result.success) throw validationError(result.error, input, origin);
-  return result.data;
 }
 
 /** Sends an answer, after it was kept where its request has an Idempotency-Key. */
