@@ -21,9 +21,9 @@ export class History {
     this.#counts.set(action, (this.#counts.get(action) ?? 0) + 1);
   }
 
-  /** The computer of a session, or something in it, was killed. */
-  disturb(action: string, session: string): void {
-    this.#disturbances.push({ at: Date.now(), session });
+  /** The computer of a session, or something in it, was killed, not before `at`: its end may be recorded before this is. */
+  disturb(action: string, session: string, at: number): void {
+    this.#disturbances.push({ at, session });
     this.add(action, session);
   }
 

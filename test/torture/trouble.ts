@@ -70,9 +70,10 @@ export async function killInside(options: TroubleOptions, signal: AbortSignal): 
     await sleep(random.between(300, 3000));
     const session = random.pick(ledger.live());
     if (session === undefined || signal.aborted) continue;
+    const at = Date.now();
     if (random.chance(0.4)) {
-      if (machine.killHost(session.id)) history.disturb("kill host", session.id);
-    } else if (machine.killWorker(session.id)) history.disturb("kill worker", session.id);
+      if (machine.killHost(session.id)) history.disturb("kill host", session.id, at);
+    } else if (machine.killWorker(session.id)) history.disturb("kill worker", session.id, at);
   }
 }
 
