@@ -75,14 +75,13 @@ export class SessionOpener {
     const shape = fixedShape(sessionComputer({ id: "", ...draft }, space, build));
     const computer = await pool.take(space, build, shape, signal);
     if (computer === undefined) return undefined;
-    try {
-      await faults.around("pool_claim", () => this.#claim(computer, draft, signal));
-      const session = await faults.around("pool_session", () => this.#record(computer, draft, requester, onRecord));
-      leases.taken("session", session.id);
-      sessions.adopt(session.id, computer.connection);
-      computer.release(true);
-      return session;
-    } catch (error) {
+    // Side by side: who records a session waits for the disk, who hands it over for the host.
+    const [claimed, recorded] = await Promise.allSettled([
+      faults.around("pool_claim", () => this.#claim(computer, draft, signal)),
+      faults.around("pool_session", () => this.#record(computer, draft, requester, onRecord)),
+    ]);
+    if (recorded.status === "rejected") {
+      const error: unknown = recorded.reason;
       log.warn({ err: error, computer: computer.id }, "a computer of the pool could not be used");
       computer.connection.close();
       computer.release(false);
@@ -90,6 +89,16 @@ export class SessionOpener {
       if (isRaworcError(error) && error.status < 500) throw error;
       return undefined;
     }
+    const session = recorded.value;
+    leases.taken("session", session.id);
+    if (claimed.status === "fulfilled") sessions.adopt(session.id, computer.connection);
+    else {
+      log.warn({ err: claimed.reason, session: session.id }, "a computer of the pool is handed over once more");
+      computer.connection.close();
+      sessions.wake(session.id);
+    }
+    computer.release(true);
+    return session;
   }
 
   async #claim(
