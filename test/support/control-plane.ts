@@ -49,6 +49,7 @@ function noDriver(): RuntimeDriver {
       if (name === "usage") return async () => ({ cpuSeconds: 0, memoryBytes: 0 });
       if (name === "observe") return async (id: string) => ({ ...NOTHING, id });
       if (name === "socketDirectory") return () => "/nonexistent";
+      if (name === "buildTag") return () => "none";
       return refuse;
     },
   });
