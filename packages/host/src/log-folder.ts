@@ -15,7 +15,16 @@ export class LogFolder {
   /** Oldest first. Undefined until the first use, so a start is not slowed by a long history. */
   #files: Kept[] | undefined;
   #bytes = 0;
+  /** The times that name the newest files, in milliseconds, by agent. */
+  readonly #times = new Map<string, number>();
   #maxBytes = LOG_FOLDER_MAX_BYTES;
+
+  /** A time for the names of an agent's files: of two messages in the same millisecond, the later one counts on. */
+  claimTime(agent: string, now: Date): Date {
+    const time = Math.max(now.getTime(), (this.#times.get(agent) ?? 0) + 1);
+    this.#times.set(agent, time);
+    return new Date(time);
+  }
 
   /** A file is closed. `name`: relative to the session's folder. */
   add(name: string, bytes: number): void {

@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { COMPUTER } from "@raworc/contract";
-import { DiskFullError, errorCode, isDiskFull } from "./disk-full.ts";
+import { isDiskFull } from "./disk-full.ts";
 import { LOG_MAX_BYTES } from "./limits.ts";
 import type { LogFolder } from "./log-folder.ts";
 
@@ -13,36 +13,32 @@ interface LogFile {
   bytes: number;
 }
 
-interface LogFiles extends Readonly<Record<LogStream, LogFile>> {
-  /** Relative to the session's folder, and without the ending: `logs/{agent}_{date}_{time}_{milliseconds}`. */
-  readonly stem: string;
-}
+type LogFiles = Readonly<Record<LogStream, LogFile>>;
 
 /**
- * The pair of files of what an agent prints while it handles one message, and afterwards until the next one. They are made
- * at the first print: most messages have none, and making a file takes longer than all else that a message needs.
+ * The pair of files of what an agent prints while it handles one message, and afterwards until the next one. Making them
+ * takes longer than all else that a message needs, so they are made at the first print, or when the message has ended.
  */
 export class MessageLog {
+  /** Relative to the session's folder, and without the ending: `logs/{agent}_{date}_{time}_{milliseconds}`. */
+  readonly stem: string;
   readonly #folder: LogFolder;
-  readonly #agent: string;
-  readonly #time: Date;
   #files: LogFiles | undefined;
   #diskFull = false;
   #closed = false;
 
   constructor(folder: LogFolder, agent: string, time: Date) {
     this.#folder = folder;
-    this.#agent = agent;
-    this.#time = time;
+    this.stem = `logs/${agent}_${stamp(folder.claimTime(agent, time))}`;
   }
 
-  /** Relative to the session's folder; null while nothing was printed. */
-  get outputFile(): string | null {
-    return this.#files === undefined ? null : `${this.#files.stem}_stdout.log`;
+  /** Relative to the session's folder. */
+  get outputFile(): string {
+    return `${this.stem}_stdout.log`;
   }
 
-  get errorFile(): string | null {
-    return this.#files === undefined ? null : `${this.#files.stem}_stderr.log`;
+  get errorFile(): string {
+    return `${this.stem}_stderr.log`;
   }
 
   /** Whether something found no space. */
@@ -50,37 +46,39 @@ export class MessageLog {
     return this.#diskFull;
   }
 
-  /** What the names of the message's files begin with: nothing else has them. Throws DiskFullError. */
-  claimStem(): string {
-    if (this.#files !== undefined) return this.#files.stem;
-    this.#files = createFiles(this.#agent, this.#time.getTime());
-    if (this.#closed) this.#release(this.#files);
-    return this.#files.stem;
+  /** Makes the files of a message for which nothing was printed. */
+  keep(): void {
+    if (this.#closed || this.#files !== undefined) return;
+    this.#make();
   }
 
   write(stream: LogStream, bytes: Buffer): void {
     if (this.#closed || this.#diskFull || bytes.length === 0) return;
-    try {
-      this.#files ??= createFiles(this.#agent, this.#time.getTime());
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      this.#diskFull = true;
-      return;
-    }
-    this.#append(this.#files[stream], bytes);
+    const files = this.#files ?? this.#make();
+    if (files !== undefined) this.#append(files[stream], bytes);
   }
 
   /** Idempotent. */
   close(): void {
-    if (this.#closed) return;
+    this.keep();
     this.#closed = true;
-    if (this.#files !== undefined) this.#release(this.#files);
+    const files = this.#files;
+    this.#files = undefined;
+    if (files === undefined) return;
+    for (const { descriptor } of [files.stdout, files.stderr]) closeSync(descriptor);
+    this.#folder.add(this.outputFile, files.stdout.bytes);
+    this.#folder.add(this.errorFile, files.stderr.bytes);
   }
 
-  #release({ stem, stdout, stderr }: LogFiles): void {
-    for (const { descriptor } of [stdout, stderr]) closeSync(descriptor);
-    this.#folder.add(`${stem}_stdout.log`, stdout.bytes);
-    this.#folder.add(`${stem}_stderr.log`, stderr.bytes);
+  /** Undefined where the disk has no space for them. */
+  #make(): LogFiles | undefined {
+    try {
+      this.#files = createFiles(this.outputFile, this.errorFile);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#diskFull = true;
+    }
+    return this.#files;
   }
 
   #append(file: LogFile, bytes: Buffer): void {
@@ -102,25 +100,19 @@ export class MessageLog {
   }
 }
 
-/** Throws DiskFullError. */
-function createFiles(agent: string, milliseconds: number): LogFiles {
-  // Two messages of one agent in the same millisecond: the later one counts on.
-  for (let time = milliseconds; ; time += 1) {
-    const stem = `logs/${agent}_${stamp(new Date(time))}`;
-    let stdout: LogFile | undefined;
-    try {
-      stdout = create(`${stem}_stdout.log`);
-      return { stem, stdout, stderr: create(`${stem}_stderr.log`) };
-    } catch (error) {
-      if (stdout !== undefined) closeSync(stdout.descriptor);
-      if (isDiskFull(error)) throw new DiskFullError(error);
-      if (errorCode(error) !== "EEXIST") throw error;
-    }
+function createFiles(output: string, errors: string): LogFiles {
+  const stdout = create(output);
+  try {
+    return { stdout, stderr: create(errors) };
+  } catch (error) {
+    closeSync(stdout.descriptor);
+    throw error;
   }
 }
 
+/** A file of that name is there only if the clock was put back: then what is printed goes behind. */
 function create(name: string): LogFile {
-  return { descriptor: openSync(`${COMPUTER.session}/${name}`, "wx", 0o644), bytes: 0 };
+  return { descriptor: openSync(`${COMPUTER.session}/${name}`, "a", 0o644), bytes: 0 };
 }
 
 function writeAll(descriptor: number, bytes: Buffer): void {

@@ -30,7 +30,7 @@ export class MessageRun {
     const log = new MessageLog(folder, agent, this.#startedAt);
     this.#folder = folder;
     this.#log = log;
-    this.#reply = new Reply(() => log.claimStem());
+    this.#reply = new Reply(log.stem);
     return log;
   }
 
@@ -54,6 +54,11 @@ export class MessageRun {
       if (!isDiskFull(error)) throw error;
       this.#entry.appendUnwritten(line);
     }
+  }
+
+  /** After the end: whoever asks for its logs finds them, and nobody has waited for it. */
+  keepLog(): void {
+    this.#log?.keep();
   }
 
   /** The last line, always. */

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { HOST_FORGET_MAX, type HostMessageLine } from "@raworc/contract";
+import { existsSync, readFileSync } from "node:fs";
+import { HOST_FORGET_MAX, type HostMessageEnd, type HostMessageLine } from "@raworc/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeWith } from "../../../test/support/requirements.ts";
 import { collect, TestComputer } from "./test-computer.ts";
@@ -52,13 +52,17 @@ describeWith(["sandbox", "python"], "messages in a computer", () => {
     expect(runs()).toEqual(["m1"]);
   });
 
-  test("a message has logs when something is printed, and none otherwise", async () => {
-    const { end } = await computer.send("agent", "hello");
-    expect(end).toMatchObject({ status: "done", log_file: null, error_log_file: null });
-    expect(readdirSync(computer.session("logs"))).toEqual(["host.log"]);
-    const printed = (await computer.send("agent", "print")).end;
-    expect(printed.log_file).not.toBeNull();
-    expect([printed.log_file, printed.error_log_file].map((path) => computer.log(path))).toEqual(["said\n", ""]);
+  test("each message has its pair of logs, also where nothing is printed", async () => {
+    const name = /^logs\/agent_\d{8}_\d{6}_\d{3}_(stdout|stderr)\.log$/;
+    const logsOf = ({ error_log_file, log_file }: HostMessageEnd) => [log_file, error_log_file];
+    const quiet = logsOf((await computer.send("agent", "hello")).end);
+    for (const path of quiet) expect(path).toMatch(name);
+    // They are made when the answer is on its way.
+    await expect.poll(() => quiet.map((path) => existsSync(computer.session(path ?? "")))).toEqual([true, true]);
+    expect(quiet.map((path) => computer.log(path))).toEqual(["", ""]);
+    const printed = logsOf((await computer.send("agent", "print")).end);
+    expect(printed.map((path) => computer.log(path))).toEqual(["said\n", ""]);
+    expect(new Set([...quiet, ...printed]).size).toBe(4);
   });
 
   test("a second reader gets what was, and goes on live; forgetting waits for the end", async () => {

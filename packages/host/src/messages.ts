@@ -127,6 +127,7 @@ export class Messages {
           : failed("server_error", "The session's host failed; its log says why."),
       );
     }
+    setImmediate(() => run.keepLog());
   }
 
   async #work(run: MessageRun, message: Delivery, cancellation: Cancellation): Promise<AgentOutcome> {

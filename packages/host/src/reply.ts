@@ -14,7 +14,7 @@ export class ReplyTooLongError extends Error {
  * the session's logs.
  */
 export class Reply {
-  readonly #claimStem: () => string;
+  readonly #stem: string;
   #kept = "";
   #keptBytes = 0;
   #bytes = 0;
@@ -25,9 +25,9 @@ export class Reply {
   /** First half of a character that a piece ended with. */
   #half = "";
 
-  /** `claimStem` gives the file's name without its ending, relative to the session's folder. */
-  constructor(claimStem: () => string) {
-    this.#claimStem = claimStem;
+  /** `stem`: the file's name without its ending, relative to the session's folder. */
+  constructor(stem: string) {
+    this.#stem = stem;
   }
 
   get truncated(): boolean {
@@ -99,7 +99,7 @@ export class Reply {
   }
 
   #openFile(): void {
-    this.#fileName = `${this.#claimStem()}_reply.txt`;
+    this.#fileName = `${this.#stem}_reply.txt`;
     this.#file = openSync(`${COMPUTER.session}/${this.#fileName}`, "wx", 0o644);
     this.#write(Buffer.from(this.#kept));
   }
