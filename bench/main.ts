@@ -55,8 +55,8 @@ report.end();
 async function bench(runtime: Runtime): Promise<void> {
   const floor =
     runtime === "docker"
-      ? { name: "the engine's create + start", value: await engineFloor("raworc_session:dev", 10) }
-      : { name: "bwrap with overlay, limits and node", value: await sandboxFloor() };
+      ? { name: "the engine's create + start", measure: () => engineFloor("raworc_session:dev", 10) }
+      : { name: "bwrap with overlay, limits and node", measure: () => sandboxFloor() };
   const thawFloor =
     runtime === "docker"
       ? { name: "the engine's unpause", value: await unpauseFloor("raworc_session:dev") }

@@ -1,13 +1,28 @@
-import { measure } from "./figures.ts";
+import { figuresOf, measure } from "./figures.ts";
 import type { Report } from "./report.ts";
 import { openSession, type Target } from "./target.ts";
 
-/** Cold creation through the API, against what the runtime itself needs at least. */
-export async function benchCold(target: Target, report: Report, floor: { name: string; value: number }): Promise<void> {
-  const ids: string[] = [];
-  const times = await measure(15, async () => void ids.push(await openSession(target.client)));
-  report.times(`${target.runtime}: cold create → ready`, times, { floor, goal: "≤ 1.3 ×" });
-  for (const id of ids) await target.client.call("sessions.delete", { params: { id } });
+const COLD_ROUNDS = 3;
+
+/**
+ * Cold creation through the API, against what the runtime itself needs at least: in turns, since how fast a machine starts
+ * processes changes within a minute.
+ */
+export async function benchCold(
+  { client, runtime }: Target,
+  report: Report,
+  floor: { readonly name: string; readonly measure: () => Promise<number> },
+): Promise<void> {
+  const floors: number[] = [];
+  const times: number[] = [];
+  for (let round = 0; round < COLD_ROUNDS; round += 1) {
+    floors.push(await floor.measure());
+    const ids: string[] = [];
+    times.push(...(await measure(8, async () => void ids.push(await openSession(client)))));
+    for (const id of ids) await client.call("sessions.delete", { params: { id } });
+  }
+  const value = figuresOf(floors).p50;
+  report.times(`${runtime}: cold create → ready`, times, { floor: { name: floor.name, value }, goal: "≤ 1.3 ×" });
 }
 
 /** Creation from the pool until the first command has ended. */
