@@ -2,9 +2,15 @@
 import type { AddressInfo } from "node:net";
 import Fastify from "fastify";
 
-process.once("message", async ({ path, text }: { path: string; text: string }) => {
+interface BareAnswer {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+process.once("message", async ({ headers, path, text }: BareAnswer) => {
   const app = Fastify({ logger: false });
-  app.get(path, (_, reply) => reply.type("application/json; charset=utf-8").send(text));
+  app.get(path, (_, reply) => reply.headers(headers).send(text));
   await app.listen({ host: "127.0.0.1", port: 0 });
   process.send?.({ port: (app.server.address() as AddressInfo).port });
 });
