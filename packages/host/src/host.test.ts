@@ -67,7 +67,7 @@ describeWith(["sandbox", "python"], "a computer whose disk is full", () => {
       expect(await code("fill")).toBe("disk_full");
       // At last not even the note that a message started can be written: then the agent never sees it.
       const codes: (string | undefined)[] = [];
-      for (let index = 0; index < 40 && codes.at(-1) !== "disk_full"; index += 1) codes.push(await code("999"));
+      for (let index = 0; index < 400 && codes.at(-1) !== "disk_full"; index += 1) codes.push(await code("999"));
       expect(codes.at(-1)).toBe("disk_full");
       expect((await computer.call("GET", "/health")).status).toBe(200);
       expect((await computer.run("rm /session/workspace/filler; echo freed")).stdout).toBe("freed\n");
