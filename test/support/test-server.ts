@@ -67,11 +67,13 @@ export class TestServer {
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => output.push(chunk));
     this.#output = output;
     const ready = await Promise.race([
-      once(child, "message").then(([message]) => message as { url?: string }),
+      once(child, "message").then(([message]) => message as { url?: string | null }),
       once(child, "exit").then(() => undefined),
       new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), READY_MS).unref()),
     ]);
     if (ready?.url === undefined) throw new Error(`The server did not start:\n${Buffer.concat(output).toString()}`);
+    // An operator alone has no address.
+    if (ready.url === null) return;
     this.#url = ready.url;
     this.#port = new URL(ready.url).port;
   }
@@ -149,11 +151,11 @@ export class TestServer {
   }
 
   /** Another server of this installation: the same data directory, database and keys, a home of its own. It ends by `leave`. */
-  async startPeer(): Promise<TestServer> {
+  async startPeer(more: Readonly<Record<string, string>> = {}): Promise<TestServer> {
     const { RAWORC_DATA_DIR = join(this.home, "data") } = this.#options.environment ?? {};
     return TestServer.start({
       ...this.#options,
-      environment: { ...this.#options.environment, RAWORC_DATA_DIR },
+      environment: { ...this.#options.environment, RAWORC_DATA_DIR, ...more },
     });
   }
 

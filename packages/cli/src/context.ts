@@ -2,7 +2,7 @@ import { type Client, createClient } from "@raworc/client";
 import { DEFAULT_PORT } from "@raworc/contract";
 import type { Config } from "./config.ts";
 import { CommandFailure, EXIT, UsageFailure } from "./failure.ts";
-import { LocalServer } from "./local-server.ts";
+import { LocalOperator, LocalServer } from "./local-server.ts";
 import { type Login, Logins } from "./logins.ts";
 import type { Streams } from "./streams.ts";
 import { VERSION } from "./version.ts";
@@ -26,6 +26,7 @@ export class Context {
   readonly streams: Streams;
   readonly logins: Logins;
   readonly localServer: LocalServer;
+  readonly localOperator: LocalOperator;
   readonly now: () => number;
 
   constructor({ config, streams, now = Date.now }: ContextOptions) {
@@ -33,6 +34,7 @@ export class Context {
     this.streams = streams;
     this.logins = new Logins(config);
     this.localServer = new LocalServer(config);
+    this.localOperator = new LocalOperator(config);
     this.now = now;
   }
 

@@ -11,43 +11,47 @@ import { readState, writeState } from "./home.ts";
 const Overrides = z.record(z.string(), z.string());
 export type Overrides = z.infer<typeof Overrides>;
 
-const ServerState = z.object({
+const ProcessState = z.object({
   pid: z.number().int().positive(),
   /** When the process began, as its system tells it: another process that got the same number has another one. */
   start_time: z.string(),
-  url: z.string(),
   started_at: z.string(),
   runtime: z.string(),
   /** Why that runtime. */
   reason: z.string(),
   overrides: Overrides,
 });
+export type ProcessState = z.infer<typeof ProcessState>;
+
+const ServerState = z.object({ ...ProcessState.shape, url: z.string() });
 export type ServerState = z.infer<typeof ServerState>;
 
 const WATCH_MS = 50;
 
-/** The server of this home, as server.json tells of it. */
-export class LocalServer {
+/** A process of this home that runs in the background, as a file there tells of it. */
+class LocalProcess<State extends ProcessState> {
   readonly path: string;
   readonly logPath: string;
+  readonly #schema: z.ZodType<State>;
 
-  constructor(config: Config) {
-    this.path = join(config.home, "server.json");
-    this.logPath = join(config.home, "logs", "server.log");
+  constructor(config: Config, name: string, schema: z.ZodType<State>) {
+    this.path = join(config.home, `${name}.json`);
+    this.logPath = join(config.home, "logs", `${name}.log`);
+    this.#schema = schema;
   }
 
-  /** The state as it was written, whether the server still runs or not. */
-  last(): Promise<ServerState | undefined> {
-    return readState(this.path, ServerState);
+  /** The state as it was written, whether the process still runs or not. */
+  last(): Promise<State | undefined> {
+    return readState(this.path, this.#schema);
   }
 
-  /** The state of a server that runs now. */
-  async running(): Promise<ServerState | undefined> {
+  /** The state of a process that runs now. */
+  async running(): Promise<State | undefined> {
     const state = await this.last();
     return state !== undefined && (await isSameProcess(state)) ? state : undefined;
   }
 
-  save(state: ServerState): Promise<void> {
+  save(state: State): Promise<void> {
     return writeState(this.path, state);
   }
 
@@ -56,7 +60,7 @@ export class LocalServer {
   }
 
   /** Asks the process to stop and waits for its end; ends it when it takes longer. Gives false when it had to. */
-  async stop(state: ServerState, patienceMs: number): Promise<boolean> {
+  async stop(state: ProcessState, patienceMs: number): Promise<boolean> {
     if (!(await signalTo(state, "SIGTERM"))) return true;
     const deadline = Date.now() + patienceMs;
     // The system tells only a parent of a process's end.
@@ -72,12 +76,26 @@ export class LocalServer {
   }
 }
 
-async function isSameProcess(state: ServerState): Promise<boolean> {
+/** The server of this home, which most often is the operator too. */
+export class LocalServer extends LocalProcess<ServerState> {
+  constructor(config: Config) {
+    super(config, "server", ServerState);
+  }
+}
+
+/** The operator of this home, where it is a process of its own. */
+export class LocalOperator extends LocalProcess<ProcessState> {
+  constructor(config: Config) {
+    super(config, "operator", ProcessState);
+  }
+}
+
+async function isSameProcess(state: ProcessState): Promise<boolean> {
   return (await processStartTime(state.pid)) === state.start_time;
 }
 
 /** False when the process is not there any more. */
-async function signalTo(state: ServerState, signal: NodeJS.Signals): Promise<boolean> {
+async function signalTo(state: ProcessState, signal: NodeJS.Signals): Promise<boolean> {
   if (!(await isSameProcess(state))) return false;
   try {
     process.kill(state.pid, signal);

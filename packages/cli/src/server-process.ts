@@ -13,14 +13,15 @@ import type { Overrides } from "./local-server.ts";
 
 /** What the server's process says over its channel while it starts. */
 const StartMessage = z.union([
-  z.object({ url: z.url(), runtime: z.string(), reason: z.string() }),
+  z.object({ url: z.url().nullable(), runtime: z.string(), reason: z.string() }),
   z.object({ error: z.string() }),
   z.object({ progress: z.string() }),
 ]);
 
 export interface StartedServer {
   readonly process: ChildProcess;
-  readonly url: string;
+  /** Null where it answers no calls. */
+  readonly url: string | null;
   readonly runtime: string;
   readonly reason: string;
 }

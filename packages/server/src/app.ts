@@ -46,10 +46,10 @@ import { Operations } from "./telemetry/operations.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 import { VERSION } from "./version.ts";
 
-/** A whole control plane. */
+/** A control plane, or the components of one that are this process's. */
 export interface App {
-  /** Where it is reached from this machine. */
-  readonly url: string;
+  /** Where it is reached from this machine; null where it answers no calls. */
+  readonly url: string | null;
   readonly runtime: string;
   /** Why that runtime. */
   readonly reason: string;
@@ -143,7 +143,8 @@ async function compose(
   const identity = await openIdentity(plainStore, keys, config, log);
   closers.push(() => identity.close());
   const { access, audit, keyring, store } = identity;
-  if (!isLoopback(config.host)) {
+  const [answers, operates] = [config.components.includes("server"), config.components.includes("operator")];
+  if (answers && !isLoopback(config.host)) {
     refuseDefaultPasswords(config.host, await listDefaultPasswords(store.read, identity.passwords));
   }
 
@@ -154,6 +155,7 @@ async function compose(
     log,
     directory: join(config.dataDirectory, "servers"),
     oneMachine: config.database.kind === "sqlite",
+    operates,
   });
   // Last of all that works: while this server is listed, nobody takes its computers over.
   closers.push(() => servers.close());
@@ -210,6 +212,10 @@ async function compose(
     pool: () => [...pool.counts().values()].reduce((sum, count) => sum + count, 0),
   });
 
+  if (!answers) {
+    await operator.begin();
+    return { url: null, runtime: driver.name, reason: runtime.reason, close };
+  }
   const idempotency = new Idempotency({
     store: plainStore,
     seal: new RequestSeal(keys.signing),

@@ -21,6 +21,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 
 test("an empty environment gives the defaults", () => {
   expect(loadConfig({ HOME: "/home/me" })).toMatchObject({
+    components: ["server", "operator"],
     host: "127.0.0.1",
     port: 9000,
     home: "/home/me/.raworc",
@@ -40,6 +41,15 @@ test("a variable that is empty counts as left out", () => {
   expect(loadConfig({ HOME: "/home/me", RAWORC_PORT: "", RAWORC_JWT_SECRET: "" })).toEqual(
     loadConfig({ HOME: "/home/me" }),
   );
+});
+
+test("a process may hold one of the components", () => {
+  expect(loadConfig({ RAWORC_COMPONENTS: "operator" }).components).toEqual(["operator"]);
+  expect(loadConfig({ RAWORC_COMPONENTS: "operator, server" }).components).toEqual(["server", "operator"]);
+  expect(problemsOf({ RAWORC_COMPONENTS: "server,scheduler" })).toEqual([
+    expect.stringMatching(/scheduler.*server and operator/),
+  ]);
+  expect(problemsOf({ RAWORC_COMPONENTS: "," })).toEqual([expect.stringContaining("RAWORC_COMPONENTS")]);
 });
 
 test("a fault is taken only where faults are enabled", () => {

@@ -13,12 +13,18 @@ export type RuntimeChoice = (typeof RUNTIME_CHOICES)[number];
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** What one process of a control plane does: answer the API, and drive sessions, messages and builds. */
+export const COMPONENTS = ["server", "operator"] as const;
+export type Component = (typeof COMPONENTS)[number];
+
 export type DatabaseAddress =
   | { readonly kind: "sqlite"; readonly path: string }
   | { readonly kind: "mysql"; readonly url: string };
 
 /** Everything that the server's environment says, checked. */
 export interface Config {
+  /** What this process does; whatever is left out is done by other ones on the same database and data directory. */
+  readonly components: readonly Component[];
   readonly host: string;
   readonly port: number;
   readonly home: string;
@@ -130,6 +136,13 @@ function toDatabase(text: string): DatabaseAddress | undefined {
 }
 
 const Variables = z.object({
+  RAWORC_COMPONENTS: list(
+    (word) => (COMPONENTS as readonly string[]).includes(word),
+    `names something else than ${COMPONENTS.join(" and ")}. Set one or both of them, with commas between`,
+  )
+    .transform((names) => COMPONENTS.filter((name) => names.includes(name)))
+    .refine((names) => names.length > 0, "names nothing. Set server, operator or both, with a comma between")
+    .default([...COMPONENTS]),
   RAWORC_HOME: z.string().optional(),
   RAWORC_DATA_DIR: z.string().optional(),
   RAWORC_HOST: z
@@ -262,6 +275,7 @@ function toConfig(variables: z.output<typeof Variables>, handedOn: HandedOn): Co
   const dataDirectory = resolve(variables.RAWORC_DATA_DIR ?? join(home, "data"));
   const engine = variables.DOCKER_HOST;
   return {
+    components: variables.RAWORC_COMPONENTS,
     host: variables.RAWORC_HOST,
     port: variables.RAWORC_PORT,
     home,

@@ -14,7 +14,8 @@ import { createLog, type Logger } from "./telemetry/log.ts";
  * computers and keeps records and volumes; `reset` removes everything of this installation; `audit-verify` and `rotate-key`
  * print what they have found and done, and end with 1 when it isn't good; `check` prints as JSON what it finds of database
  * and keys, and changes nothing.
- * Started with an IPC channel, it tells `{url, runtime, reason}` when it is ready, or `{error}`.
+ * Started with an IPC channel, it tells `{url, runtime, reason}` when it is ready, or `{error}`; without the component
+ * `server` the url is null.
  */
 async function main(command: string): Promise<void> {
   const config = loadConfig(processEnvironment());
@@ -47,8 +48,12 @@ async function serve(config: Config, log: Logger): Promise<void> {
   stopOnSignal(app, log);
 }
 
+const HOUR_MS = 3_600_000;
+
 function stopOnSignal(app: App, log: Logger): void {
   let stopping = false;
+  // An operator that has no computers and listens on no port has nothing else that keeps its process.
+  setInterval(() => undefined, HOUR_MS);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       if (stopping) process.exit(1);

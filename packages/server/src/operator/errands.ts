@@ -109,6 +109,7 @@ export class Errands {
   async ask(kind: ErrandKind, subject: string, signal: AbortSignal, request: unknown = null): Promise<DoneErrand> {
     const { servers, store, wakeups } = this.#options;
     signal.throwIfAborted();
+    if (!servers.hasOperator) throw noOperator();
     const id = randomUUIDv7();
     let changed = false;
     let wake: (() => void) | undefined;
@@ -217,6 +218,11 @@ export class Errands {
     wakeups.emit("errands", subject, undefined);
     return "done";
   }
+}
+
+function noOperator(): RaworcError {
+  const detail = "No operator runs that could do this. Start one with: raworc start operator. Then try again.";
+  return new RaworcError("not_ready", detail, { retryAfterSeconds: 1 });
 }
 
 function answerOf(errand: Errand | undefined): z.output<typeof Answer> | undefined {

@@ -20,7 +20,8 @@ const CLAIM_PAGE = 200;
 
 /**
  * Of the servers that share a store, one does the work of a key. A lease has no time of its own: it lasts as long as its
- * server, and is free when that has gone. Asking for one that is held costs nothing.
+ * server, and is free when that has gone. Asking for one that is held costs nothing. A server that only answers calls holds
+ * none.
  */
 export class Leases {
   readonly #store: Store;
@@ -48,6 +49,11 @@ export class Leases {
     this.#listeners[kind].push(listeners);
   }
 
+  /** False on a server that only answers calls: others do all work. */
+  get claims(): boolean {
+    return this.#servers.operates;
+  }
+
   /** Whether this server surely does the work of the key at this moment. */
   holds(kind: LeaseKind, key: string): boolean {
     return this.#held[kind].has(key) && this.#servers.confident;
@@ -56,6 +62,7 @@ export class Leases {
   /** Whether this server does the work of the key; takes it when nobody does. */
   async hold(kind: LeaseKind, key: string): Promise<boolean> {
     if (this.holds(kind, key)) return true;
+    if (!this.claims) return false;
     const serverId = this.#servers.id;
     const holder = await findLeaseHolder(this.#store.read, { kind, key });
     if (holder === serverId) return this.#note(kind, key, serverId);
@@ -67,6 +74,7 @@ export class Leases {
   /** Which of many keys this server does the work of; takes those that nobody does. */
   async holdAll(kind: LeaseKind, keys: readonly string[]): Promise<string[]> {
     const all: string[] = [];
+    if (!this.claims) return all;
     for (let start = 0; start < keys.length; start += CLAIM_PAGE) {
       const serverId = this.#servers.id;
       const held = await this.#store.write(async (transaction) => {
@@ -87,14 +95,18 @@ export class Leases {
     return holder !== undefined && (holder === this.#servers.id || this.#servers.knows(holder));
   }
 
-  /** Takes the lease of what is made in this transaction, which costs no commit of its own; `taken` comes after it. */
+  /**
+   * Takes the lease of what is made in this transaction, which costs no commit of its own; `taken` comes after it. Where this
+   * server holds none, whoever hears of the key first takes it.
+   */
   async take(transaction: Transaction, kind: LeaseKind, key: string): Promise<void> {
+    if (!this.claims) return;
     await insertLease(transaction, { kind, key }, this.#servers.id);
   }
 
   /** The transaction of `take` has committed. */
   taken(kind: LeaseKind, key: string): void {
-    this.#held[kind].add(key);
+    if (this.claims) this.#held[kind].add(key);
   }
 
   /**

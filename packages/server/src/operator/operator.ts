@@ -25,7 +25,7 @@ const RETRY_MAX_MS = 15_000;
 
 /**
  * Brings what is there to what is recorded, from the start of the server to its end. Of several servers each does what it
- * holds the leases of, and takes over from one that has gone.
+ * holds the leases of, and takes over from one that has gone. One that only answers calls begins nothing.
  */
 export class Operator {
   readonly #options: OperatorOptions;
@@ -45,13 +45,15 @@ export class Operator {
     });
   }
 
-  /** Whether everything that an earlier server left was looked at, and the loops run. */
+  /** Whether everything that an earlier server left was looked at, and the loops run; where they are another's, that there is one. */
   running(): boolean {
-    return this.#running;
+    const { servers } = this.#options;
+    return servers.operates ? this.#running : servers.hasOperator;
   }
 
   /** Resolves when the loops run; where the runtime does not answer yet, that is tried again until `close`. */
   begin(): Promise<void> {
+    if (!this.#options.servers.operates) return Promise.resolve();
     this.#beginning ??= this.#begin();
     return this.#beginning;
   }

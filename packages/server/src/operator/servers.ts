@@ -16,6 +16,8 @@ export interface ServersOptions {
   readonly directory: string;
   /** Whether all servers of this store are on one machine, as with SQLite: then one that is alone needs no heartbeat. */
   readonly oneMachine: boolean;
+  /** Whether this one drives sessions, messages and builds, or only answers calls and passes them on. Does unless told. */
+  readonly operates?: boolean;
   /** Milliseconds between heartbeats, and after how many without one a server counts as gone. */
   readonly intervalMs?: number;
   readonly goneAfterMs?: number;
@@ -75,6 +77,16 @@ export class Servers {
     return this.#id;
   }
 
+  /** Whether this server drives sessions, messages and builds. */
+  get operates(): boolean {
+    return this.#options.operates ?? true;
+  }
+
+  /** Whether there is a server that does so, this one or another, as far as is known here. */
+  get hasOperator(): boolean {
+    return this.operates || [...this.#others.values()].some(({ operates }) => operates);
+  }
+
   /** False when this server has been silent for so long that others may have taken it for gone. */
   get confident(): boolean {
     return this.#others.size === 0 || performance.now() - this.#beatAt < this.#goneAfterMs;
@@ -115,7 +127,7 @@ export class Servers {
     for (const id of this.#others.keys()) this.#links.drop(id);
     this.#patientUntil = performance.now() + this.#goneAfterMs;
     const address = await this.#links.listen(this.#id);
-    const server = { id: this.#id, machine: this.#machine, address };
+    const server = { id: this.#id, machine: this.#machine, address, operates: this.operates ? 1 : 0 };
     await this.#options.store.write((transaction) => insertServer(transaction, server));
     this.#beatAt = performance.now();
   }

@@ -91,8 +91,13 @@ export class SessionOpener {
     }
     const session = recorded.value;
     leases.taken("session", session.id);
-    if (claimed.status === "fulfilled") sessions.adopt(session.id, computer.connection);
-    else {
+    if (claimed.status === "fulfilled" && leases.claims) {
+      sessions.adopt(session.id, computer.connection);
+    } else if (claimed.status === "fulfilled") {
+      // Whoever drives it hands its identity over once more, which changes nothing.
+      computer.connection.close();
+      sessions.wake(session.id);
+    } else {
       log.warn({ err: claimed.reason, session: session.id }, "a computer of the pool is handed over once more");
       computer.connection.close();
       sessions.wake(session.id);

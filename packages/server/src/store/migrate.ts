@@ -11,6 +11,7 @@ import * as errands from "./migrations/0007-errands.ts";
 import * as removals from "./migrations/0008-removals.ts";
 import * as lighterIndexes from "./migrations/0009-lighter-indexes.ts";
 import * as loginFailures from "./migrations/0010-login-failures.ts";
+import * as serverComponents from "./migrations/0011-server-components.ts";
 import type { Database } from "./rows.ts";
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -24,6 +25,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0008-removals": removals,
   "0009-lighter-indexes": lighterIndexes,
   "0010-login-failures": loginFailures,
+  "0011-server-components": serverComponents,
 };
 
 const LOCK_WAIT_S = 120;

@@ -48,6 +48,8 @@ export interface ServerRow {
   address: string;
   /** Milliseconds since 1970 by the database's clock. */
   heartbeat_at: number;
+  /** 0 for one that only answers calls. */
+  operates: number | null;
 }
 
 /** Which server does the work of one key. */

@@ -4,7 +4,9 @@ import type { ServerRow } from "./rows.ts";
 import type { Reader, Transaction } from "./store.ts";
 
 /** A server on this store, as another one sees it. */
-export interface StoredServer extends ServerRow {
+export interface StoredServer extends Omit<ServerRow, "operates"> {
+  /** Whether it drives sessions, messages and builds. */
+  readonly operates: boolean;
   /** Milliseconds since its last heartbeat, by the database's clock. */
   readonly age: number;
 }
@@ -40,7 +42,7 @@ export async function listServers(reader: Reader): Promise<StoredServer[]> {
     .select(databaseTime(reader).as("now"))
     .orderBy("id")
     .execute();
-  return rows.map(({ now, ...row }) => ({ ...row, age: Number(now) - row.heartbeat_at }));
+  return rows.map(({ now, ...row }) => ({ ...row, operates: row.operates !== 0, age: Number(now) - row.heartbeat_at }));
 }
 
 /** Whether a server is on the list: others count on its work. */

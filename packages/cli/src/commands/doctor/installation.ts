@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { askServerCommand } from "../../server-process.ts";
+import { lastOverrides } from "../server/stop.ts";
 import type { Finding } from "./checks.ts";
 
 const Findings = z.array(
@@ -9,7 +10,7 @@ const Findings = z.array(
 
 /** Configuration, database and keys, as the server of this home would find them. */
 export async function checkInstallation(context: Context): Promise<Finding[]> {
-  const overrides = (await context.localServer.last())?.overrides ?? {};
+  const overrides = await lastOverrides(context);
   const { code, err, out } = await askServerCommand(context.config, "check", overrides);
   if (code === 0) {
     return Findings.parse(JSON.parse(out)).map(({ remedy, ...finding }) => ({

@@ -18,7 +18,7 @@ export function logsCommand(context: Context): Command {
   const command = createCommand(context, "logs")
     .summary("logs of the server, a session, a build or an agent")
     .description("Shows a log. The server's is that of this machine; a build without an id is the newest of the space.")
-    .argument("[of]", "server, session, build or agent", "server")
+    .argument("[of]", "server, operator, session, build or agent", "server")
     .argument("[name]", "id of the session or build, name of the agent")
     .option("-f, --follow", "go on with what comes")
     .option("-n, --lines <count>", "the last lines of a log", wholeNumber(1, 100_000), 100)
@@ -40,7 +40,7 @@ export async function runLogs(
 ): Promise<void> {
   const [kind = "", inName] = of.split("/", 2);
   const name = inName ?? given;
-  if (kind === "server" || kind === "operator") return showServerLog(context, options);
+  if (kind === "server" || kind === "operator") return showServerLog(await logOf(context, kind), context, options);
   if (!["session", "build", "agent"].includes(kind)) {
     throw new UsageFailure(`There is no log of ${JSON.stringify(of)}.`, ["use server, session, build or agent"]);
   }
@@ -66,8 +66,13 @@ async function showAgentLog(context: Context, client: Client, name: string, { li
   context.streams.err.foreign(stderr);
 }
 
-async function showServerLog(context: Context, options: LogsOptions): Promise<void> {
-  const { logPath } = context.localServer;
+/** The operator's is the server's, unless it is a process of its own. */
+async function logOf({ localOperator, localServer }: Context, kind: "server" | "operator"): Promise<string> {
+  const isOwn = kind === "operator" && (await localOperator.last()) !== undefined;
+  return (isOwn ? localOperator : localServer).logPath;
+}
+
+async function showServerLog(logPath: string, context: Context, options: LogsOptions): Promise<void> {
   const { out } = context.streams;
   const show = (line: string): void => out.line(out.isTerminal ? formatLogLine(line, out) : line);
   const tail = await readTail(logPath, options.lines).catch((error: unknown) => {

@@ -5,7 +5,7 @@ import { type Context, normalizeServer } from "../../context.ts";
 import { CommandFailure } from "../../failure.ts";
 import { confirm } from "../../question.ts";
 import { runServerCommand } from "../../server-process.ts";
-import { stopServer } from "./stop.ts";
+import { lastOverrides, stopAll } from "./stop.ts";
 
 export interface ResetOptions {
   readonly yes?: boolean;
@@ -24,15 +24,16 @@ export function resetCommand(context: Context): Command {
 }
 
 export async function runReset(context: Context, options: ResetOptions): Promise<void> {
-  const { config, localServer, logins, streams } = context;
+  const { config, localOperator, localServer, logins, streams } = context;
   await confirm(context, `Remove all sessions, builds, accounts and keys of ${config.home}?`, options);
   const last = await localServer.last();
-  const running = await localServer.running();
-  if (running !== undefined) await stopServer(context, running);
-  const code = await runServerCommand(config, "reset", last?.overrides ?? {});
+  const overrides = await lastOverrides(context);
+  await stopAll(context);
+  const code = await runServerCommand(config, "reset", overrides);
   if (code !== 0) throw new CommandFailure("Not everything could be removed; see above.", ["try again: raworc reset"]);
   if (last !== undefined) await logins.remove(normalizeServer(last.url));
   await localServer.forget();
+  await localOperator.forget();
   await rm(dirname(localServer.logPath), { recursive: true, force: true });
   streams.out.line(`${streams.out.paint("green", "✓")} Everything is removed. Begin anew with: raworc start`);
 }

@@ -1,7 +1,9 @@
 import { type Command, createCommand } from "../../command.ts";
+import { componentsOf } from "../../components.ts";
 import type { Context } from "../../context.ts";
+import type { Overrides } from "../../local-server.ts";
 import { launch } from "./start.ts";
-import { removeComputers, type StopOptions, stopServer } from "./stop.ts";
+import { removeComputers, type StopOptions, stopAll } from "./stop.ts";
 
 export function restartCommand(context: Context): Command {
   return createCommand(context, "restart")
@@ -12,9 +14,18 @@ export function restartCommand(context: Context): Command {
 }
 
 export async function runRestart(context: Context, options: StopOptions): Promise<void> {
-  const overrides = (await context.localServer.last())?.overrides ?? {};
-  const running = await context.localServer.running();
-  if (running !== undefined) await stopServer(context, running);
-  if (options.cleanup === true) await removeComputers(context, overrides);
-  await launch(context, overrides, false);
+  const overrides = await toRestart(context);
+  await stopAll(context);
+  if (options.cleanup === true) await removeComputers(context, overrides[0] ?? {});
+  for (const each of overrides) await launch(context, each, false);
+}
+
+/** The variables of each process that runs; where none does, of those that ran last. */
+async function toRestart({ localOperator, localServer }: Context): Promise<Overrides[]> {
+  const running = [await localServer.running(), await localOperator.running()].filter((state) => state !== undefined);
+  if (running.length > 0) return running.map(({ overrides }) => overrides);
+  const [server, operator] = [await localServer.last(), await localOperator.last()];
+  if (server === undefined) return [operator?.overrides ?? {}];
+  const isWhole = operator === undefined || componentsOf(server.overrides).includes("operator");
+  return isWhole ? [server.overrides] : [server.overrides, operator.overrides];
 }

@@ -2,14 +2,15 @@ import { stat } from "node:fs/promises";
 import { ApiError } from "@raworc/client";
 import { Option } from "commander";
 import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
+import { COMPONENTS, type Component, componentsOf, readComponents, withComponents } from "../../components.ts";
 import { type Context, isLocal, normalizeServer } from "../../context.ts";
-import { CommandFailure, SilentFailure, UsageFailure } from "../../failure.ts";
-import { type Overrides, processStartTime, type ServerState } from "../../local-server.ts";
+import { CommandFailure, SilentFailure } from "../../failure.ts";
+import { type Overrides, type ProcessState, processStartTime } from "../../local-server.ts";
 import { formatLogLine, readTail } from "../../log-lines.ts";
 import { writeReport } from "../../report.ts";
 import { type StartedServer, StartFailure, startServer } from "../../server-process.ts";
 import { Spinner } from "../../spinner.ts";
-import { stopServer } from "./stop.ts";
+import { stopOperator, stopServer } from "./stop.ts";
 
 export interface StartOptions {
   readonly foreground?: boolean;
@@ -20,7 +21,6 @@ export interface StartOptions {
   readonly database?: string;
 }
 
-const COMPONENTS = ["server", "operator"];
 const LOG_TAIL_LINES = 15;
 
 export function startCommand(context: Context): Command {
@@ -30,7 +30,7 @@ export function startCommand(context: Context): Command {
       "Starts the control plane in the background, waits until it is healthy and logs the local user in. The first start " +
         "makes the data directory and the keys.",
     )
-    .argument("[components...]", "server and operator, for scripts that name them: both are one process")
+    .argument("[components...]", "server, operator, or both in one process (default: both)")
     .option("--foreground", "stay in the foreground, with the log on the terminal")
     .option("--restart", "stop a server that runs first")
     .option("--port <port>", "port to listen on; 0 takes a free one", wholeNumber(0, 65_535))
@@ -44,30 +44,64 @@ export function startCommand(context: Context): Command {
       ]),
     )
     .option("--database <url>", "mysql://… instead of SQLite in the data directory")
-    .action((components: readonly string[], options: StartOptions) => {
-      const unknown = components.find((name) => !COMPONENTS.includes(name));
-      if (unknown !== undefined)
-        throw new UsageFailure(`There is no component ${unknown}.`, ["leave it out: one process holds all"]);
-      return runStart(context, options);
-    });
+    .action((components: readonly string[], options: StartOptions) => runStart(context, components, options));
   return withExamples(context, command, [
     "raworc start",
     "raworc start --runtime sandbox --port 9100",
     "raworc start --foreground",
+    "raworc start server && raworc start operator",
   ]);
 }
 
-export async function runStart(context: Context, options: StartOptions): Promise<void> {
-  const { out } = context.streams;
-  const running = await context.localServer.running();
-  if (running !== undefined && options.restart !== true) {
-    out.line(`Raworc is already running at ${running.url} (pid ${running.pid}).`);
-    if (Object.keys(overridesOf(options)).length > 0) out.line("To apply other options: raworc start --restart …");
-    await logIn(context, normalizeServer(running.url));
-    return;
+export async function runStart(context: Context, names: readonly string[], options: StartOptions): Promise<void> {
+  const { environment } = context.config;
+  const named = readComponents(names);
+  const asked = names.length > 0 ? named : componentsOf(environment);
+  const running = await runningProcesses(context);
+  const touched = running.filter(({ holds }) => options.restart === true && holds.some((name) => asked.includes(name)));
+  for (const { stop } of touched) await stop();
+  const left = running.filter((process) => !touched.includes(process));
+  const missing = asked.filter((name) => !left.some(({ holds }) => holds.includes(name)));
+  if (missing.length === 0) return sayThatItRuns(context, asked, options);
+  // One that joins others takes their database and runtime, unless it is told otherwise.
+  const shared = left[0]?.overrides ?? {};
+  const overrides = withComponents({ ...shared, ...overridesOf(options) }, missing);
+  await launch(context, overrides, options.foreground === true);
+}
+
+interface RunningProcess {
+  readonly holds: readonly Component[];
+  readonly overrides: Overrides;
+  readonly stop: () => Promise<void>;
+}
+
+async function runningProcesses(context: Context): Promise<RunningProcess[]> {
+  const server = await context.localServer.running();
+  const operator = await context.localOperator.running();
+  const all: RunningProcess[] = [];
+  if (server !== undefined) {
+    const { overrides } = server;
+    all.push({ holds: componentsOf(overrides), overrides, stop: () => stopServer(context, server) });
   }
-  if (running !== undefined) await stopServer(context, running);
-  await launch(context, overridesOf(options), options.foreground === true);
+  if (operator !== undefined) {
+    const { overrides } = operator;
+    all.push({ holds: ["operator"], overrides, stop: () => stopOperator(context, operator) });
+  }
+  return all;
+}
+
+async function sayThatItRuns(context: Context, asked: readonly Component[], options: StartOptions): Promise<void> {
+  const { out } = context.streams;
+  const operator = await context.localOperator.running();
+  const server = await context.localServer.running();
+  if (server !== undefined && (asked.includes("server") || operator === undefined)) {
+    out.line(`Raworc is already running at ${server.url} (pid ${server.pid}).`);
+  }
+  if (operator !== undefined && asked.includes("operator")) {
+    out.line(`The operator is already running (pid ${operator.pid}).`);
+  }
+  if (Object.keys(overridesOf(options)).length > 0) out.line("To apply other options: raworc start --restart …");
+  if (server !== undefined) await logIn(context, normalizeServer(server.url));
 }
 
 /** The variables that stand for the options. */
@@ -82,24 +116,44 @@ export function overridesOf(options: StartOptions): Overrides {
   return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
 }
 
-/** Starts the server with these variables over the environment's, and logs the local user in. */
+/** Starts a process with these variables over the environment's, and logs the local user in where it answers calls. */
 export async function launch(context: Context, overrides: Overrides, foreground: boolean): Promise<void> {
   const { out } = context.streams;
   const before = context.now();
-  const started = await startWatched(context, overrides, foreground);
+  const components = componentsOf({ ...context.config.environment, ...overrides });
+  const holder = components.includes("server") ? context.localServer : context.localOperator;
+  const started = await startWatched(context, overrides, holder.logPath, foreground);
+  const { url } = started;
   const state = await record(context, started, overrides);
-  const seconds = ((context.now() - before) / 1000).toFixed(1);
-  out.line(
-    `${out.paint("green", "✓")} Raworc runs at ${out.paint("bold", state.url)} (pid ${state.pid}, started in ${seconds} s)`,
-  );
+  // What it was as a process of its own, it is no more.
+  if (url !== null && components.includes("operator")) await context.localOperator.forget();
+  const times = `(pid ${state.pid}, started in ${((context.now() - before) / 1000).toFixed(1)} s)`;
+  const runs = url === null ? "The operator runs" : `Raworc runs at ${out.paint("bold", url)}`;
+  out.line(`${out.paint("green", "✓")} ${runs} ${times}`);
   out.line(`  Runtime: ${state.runtime}${state.reason === "" ? "" : `, ${state.reason}`}`);
-  await logIn(context, normalizeServer(state.url));
+  if (url !== null) await logIn(context, normalizeServer(url));
+  await noteWhatIsMissing(context, components);
   if (foreground) await stayWith(context, started);
 }
 
-async function startWatched(context: Context, overrides: Overrides, foreground: boolean): Promise<StartedServer> {
-  const { config, localServer, streams } = context;
-  const path = localServer.logPath;
+async function noteWhatIsMissing(context: Context, started: readonly Component[]): Promise<void> {
+  const { err } = context.streams;
+  const held = (await runningProcesses(context)).flatMap(({ holds }) => holds);
+  for (const name of COMPONENTS) {
+    if (started.includes(name) || held.includes(name)) continue;
+    const lack =
+      name === "server" ? "no server of this home answers calls" : "no operator of this home drives sessions";
+    err.line(`${err.paint("yellow", "note:")} ${lack}; start one with: raworc start ${name}`);
+  }
+}
+
+async function startWatched(
+  context: Context,
+  overrides: Overrides,
+  path: string,
+  foreground: boolean,
+): Promise<StartedServer> {
+  const { config, streams } = context;
   const logFrom = await stat(path).then(
     ({ size }) => size,
     () => 0,
@@ -122,7 +176,7 @@ async function startWatched(context: Context, overrides: Overrides, foreground: 
     if (!(error instanceof StartFailure)) throw error;
     if (interrupt.signal.aborted) throw new CommandFailure("The start was interrupted.");
     writeReport({ message: error.message, hints: [] }, streams.err);
-    if (!foreground && !error.isExplained) await showLogTail(context, logFrom);
+    if (!foreground && !error.isExplained) await showLogTail(context, path, logFrom);
     throw new SilentFailure();
   } finally {
     spinner.stop();
@@ -130,9 +184,8 @@ async function startWatched(context: Context, overrides: Overrides, foreground: 
   }
 }
 
-async function showLogTail(context: Context, from: number): Promise<void> {
+async function showLogTail(context: Context, logPath: string, from: number): Promise<void> {
   const { err } = context.streams;
-  const { logPath } = context.localServer;
   const tail = await readTail(logPath, LOG_TAIL_LINES, from).catch(() => undefined);
   if (tail === undefined || tail.lines.length === 0) return;
   err.line();
@@ -140,22 +193,27 @@ async function showLogTail(context: Context, from: number): Promise<void> {
   for (const line of tail.lines) err.line(`  ${formatLogLine(line, err)}`);
 }
 
-async function record(context: Context, started: StartedServer, overrides: Overrides): Promise<ServerState> {
+async function record(context: Context, started: StartedServer, overrides: Overrides): Promise<ProcessState> {
+  const { localOperator, localServer } = context;
+  const { reason, runtime, url } = started;
   const pid = started.process.pid ?? 0;
   const startTime = await processStartTime(pid);
-  if (startTime === undefined)
-    throw new CommandFailure("The server ended as soon as it was ready.", ["see: raworc logs server"]);
-  const state: ServerState = {
+  if (startTime === undefined) {
+    const of = url === null ? "operator" : "server";
+    throw new CommandFailure(`The ${of} ended as soon as it was ready.`, [`see: raworc logs ${of}`]);
+  }
+  const state: ProcessState = {
     pid,
     start_time: startTime,
-    url: started.url,
     started_at: new Date(context.now()).toISOString(),
-    runtime: started.runtime,
-    reason: started.reason,
+    runtime,
+    reason,
     // A port that the system chose is kept by restarts, so that the address stays.
-    overrides: overrides["RAWORC_PORT"] === "0" ? { ...overrides, RAWORC_PORT: new URL(started.url).port } : overrides,
+    overrides:
+      url !== null && overrides["RAWORC_PORT"] === "0" ? { ...overrides, RAWORC_PORT: new URL(url).port } : overrides,
   };
-  await context.localServer.save(state);
+  if (url === null) await localOperator.save(state);
+  else await localServer.save({ ...state, url });
   return state;
 }
 
@@ -210,6 +268,6 @@ async function stayWith(context: Context, started: StartedServer): Promise<void>
     else child.once("exit", resolve);
   });
   process.off("SIGINT", wait).off("SIGTERM", pass);
-  await context.localServer.forget();
+  await (started.url === null ? context.localOperator : context.localServer).forget();
   if (code !== 0) throw new SilentFailure();
 }

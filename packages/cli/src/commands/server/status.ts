@@ -16,6 +16,8 @@ interface Status {
   readonly server: string;
   readonly running: boolean;
   readonly pid: number | null;
+  /** Of the operator, where it is a process of its own. */
+  readonly operator_pid: number | null;
   readonly started_at: string | null;
   readonly version: string | null;
   readonly runtime: string | null;
@@ -55,6 +57,7 @@ async function readStatus(context: Context): Promise<Status> {
     server,
     running: health !== undefined,
     pid: own?.pid ?? null,
+    operator_pid: own === undefined ? null : ((await context.localOperator.running())?.pid ?? null),
     started_at: own?.started_at ?? null,
     version: version?.version ?? null,
     runtime: own?.runtime ?? null,
@@ -120,6 +123,9 @@ function describe(context: Context, status: Status): [string, string][] {
   const states = Object.entries(sessions ?? {}).map(([state, count]) => `${count} ${state}`);
   return [
     ["Server", `${out.paint("green", "running")} at ${status.server}${process}`],
+    ...(status.operator_pid === null
+      ? []
+      : [["Operator", `a process of its own (pid ${status.operator_pid})`] as [string, string]]),
     ["Version", status.version ?? ""],
     ...(status.runtime === null
       ? []

@@ -1,7 +1,7 @@
 import { type Command, createCommand, withExamples } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { CommandFailure } from "../../failure.ts";
-import type { ServerState } from "../../local-server.ts";
+import type { ProcessState, ServerState } from "../../local-server.ts";
 import { runServerCommand } from "../../server-process.ts";
 import { Spinner } from "../../spinner.ts";
 
@@ -26,20 +26,41 @@ export function stopCommand(context: Context): Command {
 
 export async function runStop(context: Context, options: StopOptions): Promise<void> {
   const { out } = context.streams;
-  const running = await context.localServer.running();
-  const overrides = (await context.localServer.last())?.overrides ?? {};
-  if (running === undefined) out.line("Raworc is not running.");
-  else await stopServer(context, running);
+  const overrides = await lastOverrides(context);
+  if (!(await stopAll(context))) out.line("Raworc is not running.");
   if (options.cleanup === true) await removeComputers(context, overrides);
 }
 
+/** What the server of this home was started with last, or its operator where that is all there was. */
+export async function lastOverrides({ localOperator, localServer }: Context): Promise<ServerState["overrides"]> {
+  return ((await localServer.last()) ?? (await localOperator.last()))?.overrides ?? {};
+}
+
+/** Stops every process of this home, the server first: what it has begun may need the operator. False where none runs. */
+export async function stopAll(context: Context): Promise<boolean> {
+  const server = await context.localServer.running();
+  const operator = await context.localOperator.running();
+  if (server !== undefined) await stopServer(context, server);
+  if (operator !== undefined) await stopOperator(context, operator);
+  return server !== undefined || operator !== undefined;
+}
+
 /** Stops the server and says so. */
-export async function stopServer(context: Context, state: ServerState): Promise<void> {
+export function stopServer(context: Context, state: ServerState): Promise<void> {
+  return stopProcess(context, "Raworc", () => context.localServer.stop(state, PATIENCE_MS));
+}
+
+/** Stops an operator that is a process of its own and says so. */
+export function stopOperator(context: Context, state: ProcessState): Promise<void> {
+  return stopProcess(context, "The operator", () => context.localOperator.stop(state, PATIENCE_MS));
+}
+
+async function stopProcess(context: Context, name: string, stop: () => Promise<boolean>): Promise<void> {
   const { err, out } = context.streams;
   const spinner = new Spinner(err, context.config);
   spinner.start("Stopping Raworc...");
-  const wentByItself = await context.localServer.stop(state, PATIENCE_MS).finally(() => spinner.stop());
-  out.line(`${out.paint("green", "✓")} Raworc has stopped.`);
+  const wentByItself = await stop().finally(() => spinner.stop());
+  out.line(`${out.paint("green", "✓")} ${name} has stopped.`);
   if (!wentByItself) {
     err.line(
       `${err.paint("yellow", "note:")} it did not end within ${PATIENCE_MS / 1000} s and was killed; nothing is lost by that`,
