@@ -1,6 +1,7 @@
 import { type Client, createClient } from "@raworc/client";
 import { DEFAULT_PORT } from "@raworc/contract";
 import type { Config } from "./config.ts";
+import { LocalContainers } from "./containers/local-containers.ts";
 import { CommandFailure, EXIT, UsageFailure } from "./failure.ts";
 import { LocalOperator, LocalServer } from "./local-server.ts";
 import { type Login, Logins } from "./logins.ts";
@@ -27,6 +28,7 @@ export class Context {
   readonly logins: Logins;
   readonly localServer: LocalServer;
   readonly localOperator: LocalOperator;
+  readonly containers: LocalContainers;
   readonly now: () => number;
 
   constructor({ config, streams, now = Date.now }: ContextOptions) {
@@ -35,6 +37,7 @@ export class Context {
     this.logins = new Logins(config);
     this.localServer = new LocalServer(config);
     this.localOperator = new LocalOperator(config);
+    this.containers = new LocalContainers(config);
     this.now = now;
   }
 
@@ -44,7 +47,8 @@ export class Context {
     const current = await this.logins.current();
     if (current !== undefined) return current;
     const local = await this.localServer.last();
-    return local?.url === undefined ? `http://127.0.0.1:${DEFAULT_PORT}` : normalizeServer(local.url);
+    const url = local?.url ?? (await this.containers.last())?.url;
+    return typeof url !== "string" ? `http://127.0.0.1:${DEFAULT_PORT}` : normalizeServer(url);
   }
 
   /** A client of that server, logged in or not. */

@@ -8,7 +8,7 @@ import type { Config } from "./config.ts";
 import { readState, writeState } from "./home.ts";
 
 /** What a server was started with beside its environment, so that a restart starts the same. */
-const Overrides = z.record(z.string(), z.string());
+export const Overrides = z.record(z.string(), z.string());
 export type Overrides = z.infer<typeof Overrides>;
 
 const ProcessState = z.object({

@@ -1,4 +1,4 @@
-import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -46,6 +46,8 @@ async function produce(directory: string): Promise<string> {
     return (await bundleHost(directory)).hash;
   }
   await cp(SHIPPED, directory, { recursive: true });
+  // Agents read their adapters there, as another user than this one.
+  await chmod(directory, 0o755);
   return (await readFile(join(SHIPPED, HASH_FILE), "utf8")).trim();
 }
 

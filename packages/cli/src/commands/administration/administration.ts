@@ -8,6 +8,14 @@ import { lastOverrides } from "../server/stop.ts";
  * database and keys itself: what it says of them doesn't rest on the word of a server that runs.
  */
 export async function runAdministration(context: Context, command: "audit-verify" | "rotate-key"): Promise<void> {
+  const containers = await context.containers.running();
+  if (containers !== undefined) {
+    const { code, err, out } = await context.containers.command(containers, command);
+    if (out !== "") context.streams.out.line(out);
+    if (err !== "") context.streams.err.line(err);
+    if (code !== 0) throw new SilentFailure();
+    return;
+  }
   const overrides = await lastOverrides(context);
   const code = await runServerCommand(context.config, command, overrides);
   if (code !== 0) throw new SilentFailure();

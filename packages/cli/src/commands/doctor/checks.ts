@@ -150,11 +150,11 @@ export async function checkServer(context: Context): Promise<Finding> {
 
 export async function checkPort(context: Context): Promise<Finding> {
   const { environment } = context.config;
-  const running = await context.localServer.running();
-  const port = Number(running === undefined ? environment["RAWORC_PORT"] || DEFAULT_PORT : new URL(running.url).port);
+  const running = (await context.localServer.running())?.url ?? (await context.containers.running())?.url ?? undefined;
+  const port = Number(running === undefined ? environment["RAWORC_PORT"] || DEFAULT_PORT : new URL(running).port);
   const host = environment["RAWORC_HOST"] || "127.0.0.1";
   if (running !== undefined)
-    return { name: "Port", state: "ok", text: `${port} is this server's (${normalizeServer(running.url)})` };
+    return { name: "Port", state: "ok", text: `${port} is this server's (${normalizeServer(running)})` };
   const reason = await new Promise<string | undefined>((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));

@@ -10,8 +10,11 @@ const Findings = z.array(
 
 /** Configuration, database and keys, as the server of this home would find them. */
 export async function checkInstallation(context: Context): Promise<Finding[]> {
-  const overrides = await lastOverrides(context);
-  const { code, err, out } = await askServerCommand(context.config, "check", overrides);
+  const containers = await context.containers.running();
+  const { code, err, out } =
+    containers === undefined
+      ? await askServerCommand(context.config, "check", await lastOverrides(context))
+      : await context.containers.command(containers, "check");
   if (code === 0) {
     return Findings.parse(JSON.parse(out)).map(({ remedy, ...finding }) => ({
       ...finding,

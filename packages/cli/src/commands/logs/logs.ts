@@ -3,6 +3,8 @@ import { open } from "node:fs/promises";
 import { asProblem, type Client } from "@raworc/client";
 import { DEFAULT_SPACE, LOG_LINES_MAX } from "@raworc/contract";
 import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
+import type { Component } from "../../components.ts";
+import { CONTAINERS } from "../../containers/container-plan.ts";
 import type { Context } from "../../context.ts";
 import { CommandFailure, UsageFailure } from "../../failure.ts";
 import { formatLogLine, readTail } from "../../log-lines.ts";
@@ -40,7 +42,11 @@ export async function runLogs(
 ): Promise<void> {
   const [kind = "", inName] = of.split("/", 2);
   const name = inName ?? given;
-  if (kind === "server" || kind === "operator") return showServerLog(await logOf(context, kind), context, options);
+  if (kind === "server" || kind === "operator") {
+    const state = await context.containers.running();
+    if (state !== undefined) return showContainerLog(context, kind, options);
+    return showServerLog(await logOf(context, kind), context, options);
+  }
   if (!["session", "build", "agent"].includes(kind)) {
     throw new UsageFailure(`There is no log of ${JSON.stringify(of)}.`, ["use server, session, build or agent"]);
   }
@@ -64,6 +70,14 @@ async function showAgentLog(context: Context, client: Client, name: string, { li
   const { stderr, stdout } = await client.call("agents.logs", { params: { space, name }, query: { lines } });
   context.streams.out.foreign(stdout);
   context.streams.err.foreign(stderr);
+}
+
+async function showContainerLog(context: Context, kind: Component, options: LogsOptions): Promise<void> {
+  const { out } = context.streams;
+  const words = ["--tail", String(options.lines), ...(options.follow === true ? ["--follow"] : [])];
+  for await (const line of context.containers.engine.logLines(CONTAINERS[kind], words, "inherit")) {
+    out.line(out.isTerminal ? formatLogLine(line, out) : line);
+  }
 }
 
 /** The operator's is the server's, unless it is a process of its own. */

@@ -5,7 +5,7 @@ import { type Context, normalizeServer } from "../../context.ts";
 import { CommandFailure } from "../../failure.ts";
 import { confirm } from "../../question.ts";
 import { runServerCommand } from "../../server-process.ts";
-import { lastOverrides, stopAll } from "./stop.ts";
+import { lastLines, lastOverrides, stopAll } from "./stop.ts";
 
 export interface ResetOptions {
   readonly yes?: boolean;
@@ -26,6 +26,7 @@ export function resetCommand(context: Context): Command {
 export async function runReset(context: Context, options: ResetOptions): Promise<void> {
   const { config, localOperator, localServer, logins, streams } = context;
   await confirm(context, `Remove all sessions, builds, accounts and keys of ${config.home}?`, options);
+  await resetContainers(context);
   const last = await localServer.last();
   const overrides = await lastOverrides(context);
   await stopAll(context);
@@ -36,4 +37,22 @@ export async function runReset(context: Context, options: ResetOptions): Promise
   await localOperator.forget();
   await rm(dirname(localServer.logPath), { recursive: true, force: true });
   streams.out.line(`${streams.out.paint("green", "✓")} Everything is removed. Begin anew with: raworc start`);
+}
+
+/** Removes what runs and lies in containers, if any was ever started. */
+async function resetContainers(context: Context): Promise<void> {
+  const { containers, logins } = context;
+  const state = await containers.last();
+  if (state === undefined) return;
+  await containers.engine.requireEngine();
+  await containers.stopComponents();
+  const { code, err, out } = await containers.command(state, "reset");
+  if (code !== 0) {
+    throw new CommandFailure("Not everything could be removed.", [
+      ...lastLines(`${out}\n${err}`),
+      "try again: raworc reset",
+    ]);
+  }
+  await containers.removeAll(state);
+  if (state.url !== null) await logins.remove(normalizeServer(state.url));
 }

@@ -1,9 +1,10 @@
 import { type Command, createCommand } from "../../command.ts";
 import { componentsOf } from "../../components.ts";
+import type { ContainersState } from "../../containers/local-containers.ts";
 import type { Context } from "../../context.ts";
 import type { Overrides } from "../../local-server.ts";
-import { launch } from "./start.ts";
-import { removeComputers, type StopOptions, stopAll } from "./stop.ts";
+import { launch, launchContainers } from "./start.ts";
+import { removeComputers, runStop, type StopOptions, stopAll } from "./stop.ts";
 
 export function restartCommand(context: Context): Command {
   return createCommand(context, "restart")
@@ -14,10 +15,24 @@ export function restartCommand(context: Context): Command {
 }
 
 export async function runRestart(context: Context, options: StopOptions): Promise<void> {
+  const containers = await containersToRestart(context);
+  if (containers !== undefined) {
+    await runStop(context, options);
+    return launchContainers(context, containers.overrides);
+  }
   const overrides = await toRestart(context);
   await stopAll(context);
   if (options.cleanup === true) await removeComputers(context, overrides[0] ?? {});
   for (const each of overrides) await launch(context, each, false);
+}
+
+/** The containers where they run, or were what ran last. */
+async function containersToRestart(context: Context): Promise<ContainersState | undefined> {
+  const { containers, localServer } = context;
+  const [state, server] = [await containers.last(), await localServer.last()];
+  if (state === undefined || (await containers.running()) !== undefined) return state;
+  if ((await localServer.running()) !== undefined) return undefined;
+  return server === undefined || server.started_at < (state.started_at ?? "") ? state : undefined;
 }
 
 /** The variables of each process that runs; where none does, of those that ran last. */

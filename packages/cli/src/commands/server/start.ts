@@ -3,14 +3,15 @@ import { ApiError } from "@raworc/client";
 import { Option } from "commander";
 import { type Command, createCommand, wholeNumber, withExamples } from "../../command.ts";
 import { COMPONENTS, type Component, componentsOf, readComponents, withComponents } from "../../components.ts";
+import { CONTAINERS } from "../../containers/container-plan.ts";
 import { type Context, isLocal, normalizeServer } from "../../context.ts";
-import { CommandFailure, SilentFailure } from "../../failure.ts";
+import { CommandFailure, SilentFailure, UsageFailure } from "../../failure.ts";
 import { type Overrides, type ProcessState, processStartTime } from "../../local-server.ts";
 import { formatLogLine, readTail } from "../../log-lines.ts";
 import { writeReport } from "../../report.ts";
 import { type StartedServer, StartFailure, startServer } from "../../server-process.ts";
 import { Spinner } from "../../spinner.ts";
-import { stopOperator, stopServer } from "./stop.ts";
+import { stopContainers, stopOperator, stopServer } from "./stop.ts";
 
 export interface StartOptions {
   readonly foreground?: boolean;
@@ -19,6 +20,7 @@ export interface StartOptions {
   readonly host?: string;
   readonly runtime?: string;
   readonly database?: string;
+  readonly docker?: boolean;
 }
 
 const LOG_TAIL_LINES = 15;
@@ -44,16 +46,25 @@ export function startCommand(context: Context): Command {
       ]),
     )
     .option("--database <url>", "mysql://… instead of SQLite in the data directory")
+    .option("--docker", "server, operator and MySQL as containers of the Docker engine on this machine")
     .action((components: readonly string[], options: StartOptions) => runStart(context, components, options));
   return withExamples(context, command, [
     "raworc start",
     "raworc start --runtime sandbox --port 9100",
     "raworc start --foreground",
     "raworc start server && raworc start operator",
+    "raworc start --docker",
   ]);
 }
 
 export async function runStart(context: Context, names: readonly string[], options: StartOptions): Promise<void> {
+  if (options.docker === true) return startContainers(context, names, options);
+  if ((await context.containers.running()) !== undefined) {
+    throw new CommandFailure("Raworc runs as containers of this home.", [
+      "stop them first: raworc stop",
+      "or start them again: raworc start --docker --restart",
+    ]);
+  }
   const { environment } = context.config;
   const named = readComponents(names);
   const asked = names.length > 0 ? named : componentsOf(environment);
@@ -102,6 +113,50 @@ async function sayThatItRuns(context: Context, asked: readonly Component[], opti
   }
   if (Object.keys(overridesOf(options)).length > 0) out.line("To apply other options: raworc start --restart …");
   if (server !== undefined) await logIn(context, normalizeServer(server.url));
+}
+
+async function startContainers(context: Context, names: readonly string[], options: StartOptions): Promise<void> {
+  const unfit = [
+    names.length > 0 ? "names of components" : undefined,
+    options.foreground === true ? "--foreground" : undefined,
+    options.database === undefined ? undefined : "--database",
+    options.runtime === undefined || options.runtime === "docker" ? undefined : `--runtime ${options.runtime}`,
+  ].filter((name) => name !== undefined);
+  if (unfit.length > 0) {
+    const hint = "with --docker, server, operator and database are containers, and so are session computers";
+    throw new UsageFailure(`--docker goes without ${unfit.join(", ")}.`, [hint]);
+  }
+  if ((await runningProcesses(context)).length > 0) {
+    throw new CommandFailure("Raworc runs already, without containers.", ["stop it first: raworc stop"]);
+  }
+  const { out } = context.streams;
+  const running = await context.containers.running();
+  if (running !== undefined && options.restart !== true && running.url !== null) {
+    out.line(`Raworc is already running at ${running.url} (in containers).`);
+    if (Object.keys(overridesOf(options)).length > 0)
+      out.line("To apply other options: raworc start --docker --restart …");
+    return logIn(context, normalizeServer(running.url));
+  }
+  if (running !== undefined) await stopContainers(context);
+  await launchContainers(context, overridesOf(options));
+}
+
+/** Starts the containers with these variables over the environment's, and logs the local user in. */
+export async function launchContainers(context: Context, overrides: Overrides): Promise<void> {
+  const { out, err } = context.streams;
+  const before = context.now();
+  const spinner = new Spinner(err, context.config);
+  spinner.start("Starting Raworc...");
+  const state = await context.containers.start(overrides, (text) => spinner.start(text)).finally(() => spinner.stop());
+  const seconds = ((context.now() - before) / 1000).toFixed(1);
+  const url = state.url ?? "";
+  const names = Object.values(CONTAINERS).join(", ");
+  out.line(
+    `${out.paint("green", "✓")} Raworc runs at ${out.paint("bold", url)} (in containers, started in ${seconds} s)`,
+  );
+  out.line(`  Containers: ${names}`);
+  out.line(`  Runtime: ${state.runtime}, ${state.reason}`);
+  await logIn(context, normalizeServer(url));
 }
 
 /** The variables that stand for the options. */

@@ -18,6 +18,8 @@ interface Status {
   readonly pid: number | null;
   /** Of the operator, where it is a process of its own. */
   readonly operator_pid: number | null;
+  /** Whether it runs as containers of this home. */
+  readonly in_containers: boolean;
   readonly started_at: string | null;
   readonly version: string | null;
   readonly runtime: string | null;
@@ -49,6 +51,8 @@ export async function runStatus(context: Context, options: StatusOptions): Promi
 async function readStatus(context: Context): Promise<Status> {
   const { client, login, server } = await context.connect();
   const local = await context.localServer.running();
+  const containers = await context.containers.running();
+  const isInContainers = typeof containers?.url === "string" && normalizeServer(containers.url) === server;
   const own: ServerState | undefined = local !== undefined && normalizeServer(local.url) === server ? local : undefined;
   const health = await readHealth(client);
   const version = health === undefined ? undefined : await client.call("version.get");
@@ -58,10 +62,11 @@ async function readStatus(context: Context): Promise<Status> {
     running: health !== undefined,
     pid: own?.pid ?? null,
     operator_pid: own === undefined ? null : ((await context.localOperator.running())?.pid ?? null),
-    started_at: own?.started_at ?? null,
+    in_containers: isInContainers,
+    started_at: own?.started_at ?? (isInContainers ? containers.started_at : null),
     version: version?.version ?? null,
-    runtime: own?.runtime ?? null,
-    runtime_reason: own?.reason ?? null,
+    runtime: own?.runtime ?? (isInContainers ? containers.runtime : null),
+    runtime_reason: own?.reason ?? (isInContainers ? containers.reason : null),
     health: health ?? null,
     user: user ?? null,
     sessions: user === undefined ? null : ((await countSessions(client)) ?? null),
@@ -115,7 +120,8 @@ function describe(context: Context, status: Status): [string, string][] {
     ];
   }
   const since = status.started_at === null ? "" : `, up ${formatSpan(context.now() - Date.parse(status.started_at))}`;
-  const process = status.pid === null ? "" : ` (pid ${status.pid}${since})`;
+  const holder = status.in_containers ? "in containers" : status.pid === null ? undefined : `pid ${status.pid}`;
+  const process = holder === undefined ? "" : ` (${holder}${since})`;
   const checks = Object.entries(health.checks).map(([name, state]) =>
     state === "ok" ? `${name} ok` : out.paint("red", `${name} ${state}`),
   );

@@ -1,4 +1,5 @@
 import { type Command, createCommand, withExamples } from "../../command.ts";
+import type { ContainersState } from "../../containers/local-containers.ts";
 import type { Context } from "../../context.ts";
 import { CommandFailure } from "../../failure.ts";
 import type { ProcessState, ServerState } from "../../local-server.ts";
@@ -26,9 +27,42 @@ export function stopCommand(context: Context): Command {
 
 export async function runStop(context: Context, options: StopOptions): Promise<void> {
   const { out } = context.streams;
+  const { containers } = context;
+  const state = await containers.running();
+  if (state !== undefined) return stopRunningContainers(context, state, options);
   const overrides = await lastOverrides(context);
   if (!(await stopAll(context))) out.line("Raworc is not running.");
   if (options.cleanup === true) await removeComputers(context, overrides);
+}
+
+async function stopRunningContainers(context: Context, state: ContainersState, options: StopOptions): Promise<void> {
+  const { containers } = context;
+  if (options.cleanup === true) {
+    await containers.stopComponents();
+    await removeComputersByContainer(context, state);
+  }
+  await stopContainers(context);
+}
+
+/** Stops server, operator and database that run as containers, and says so. */
+export async function stopContainers({ config, containers, streams }: Context): Promise<void> {
+  const { err, out } = streams;
+  const spinner = new Spinner(err, config);
+  spinner.start("Stopping Raworc...");
+  await containers.stop().finally(() => spinner.stop());
+  out.line(`${out.paint("green", "✓")} Raworc has stopped.`);
+}
+
+export async function removeComputersByContainer(context: Context, state: ContainersState): Promise<void> {
+  const { code, err, out } = await context.containers.command(state, "cleanup");
+  if (code !== 0) {
+    throw new CommandFailure("The computers of sessions could not all be removed.", lastLines(`${out}\n${err}`));
+  }
+  context.streams.out.line(`${context.streams.out.paint("green", "✓")} The computers of sessions are removed.`);
+}
+
+export function lastLines(text: string): string[] {
+  return text.trim().split("\n").slice(-5);
 }
 
 /** What the server of this home was started with last, or its operator where that is all there was. */
