@@ -111,6 +111,11 @@ describeWith(["docker"], "a control plane in containers by the command line", ()
     expect(password.length).toBeGreaterThan(20);
     expect(docker("inspect", ...NAMES)).not.toContain(password);
 
+    docker("kill", "--signal", "KILL", "raworc_operator");
+    expect((await raworc(["exec", id, "true"])).err).toContain("raworc start --docker");
+    await good(["start", "--docker"]);
+    expect(await good(["exec", id, "cat", "note"])).toBe("kept\n");
+
     await good(["stop"]);
     expect(running()).toEqual([]);
     expect(docker("ps", "--format", "{{.Names}}")).toContain(`raworc_session_${id}`);

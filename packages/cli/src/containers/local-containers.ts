@@ -82,6 +82,12 @@ export class LocalContainers {
     return COMPONENTS.some((name) => running.includes(CONTAINERS[name])) ? state : undefined;
   }
 
+  /** Whether each of them runs, and did come to be ready. */
+  async isWhole(state: ContainersState): Promise<boolean> {
+    const running = await this.#running(state);
+    return state.url !== null && Object.values(CONTAINERS).every((name) => running.includes(name));
+  }
+
   /** Starts all of them. Throws CommandFailure; what was started before it failed is stopped. */
   async start(overrides: Overrides, onProgress: (text: string) => void): Promise<ContainersState> {
     await this.engine.requireEngine();

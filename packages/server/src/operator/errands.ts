@@ -221,7 +221,8 @@ export class Errands {
 }
 
 function noOperator(): RaworcError {
-  const detail = "No operator runs that could do this. Start one with: raworc start operator. Then try again.";
+  const detail =
+    "No operator runs that could do this. Start it with raworc start operator, or where it is a container with raworc start --docker; then try again.";
   return new RaworcError("not_ready", detail, { retryAfterSeconds: 1 });
 }
 

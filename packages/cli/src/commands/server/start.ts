@@ -131,7 +131,8 @@ async function startContainers(context: Context, names: readonly string[], optio
   }
   const { out } = context.streams;
   const running = await context.containers.running();
-  if (running !== undefined && options.restart !== true && running.url !== null) {
+  const isWhole = running !== undefined && (await context.containers.isWhole(running));
+  if (isWhole && running.url !== null && options.restart !== true) {
     out.line(`Raworc is already running at ${running.url} (in containers).`);
     if (Object.keys(overridesOf(options)).length > 0)
       out.line("To apply other options: raworc start --docker --restart …");
