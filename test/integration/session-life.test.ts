@@ -109,13 +109,15 @@ for (const runtime of ["sandbox", "docker"] as const) {
       await client.call("spaces.create", { body: { name: space, settings: { idle } } });
       const session = await client.call("sessions.create", { body: { space, wait: "ready" } });
       const { id } = session;
-      await sh(id, "sleep 60 > /dev/null 2>&1 & echo $! > pid");
+      // By its words: after a start another process may have its number.
+      await sh(id, "sleep 61.25 > /dev/null 2>&1 &");
+      const runs = () => sh(id, "grep -aqs '61[.]25' /proc/[0-9]*/cmdline && echo alive || echo gone");
       await expect.poll(async () => (await get(id)).tier, { timeout: 20_000 }).toBe("frozen");
       expect((await get(id)).state).toBe("idle");
-      expect(await sh(id, "kill -0 $(cat pid) && echo alive")).toBe("alive");
+      expect(await runs()).toBe("alive");
       expect((await get(id)).tier).toBe("active");
       await expect.poll(async () => (await get(id)).tier, { timeout: 20_000 }).toBe("stopped");
-      expect(await sh(id, "kill -0 $(cat pid) 2>/dev/null || echo gone")).toBe("gone");
+      expect(await runs()).toBe("gone");
       const gone = async () =>
         (await client.call("sessions.get", { params: { id }, query: { deleted: "true" } })).state;
       await expect.poll(gone, { timeout: 30_000 }).toBe("deleted");
