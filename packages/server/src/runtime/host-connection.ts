@@ -100,8 +100,8 @@ export class HostConnection {
     const path = `/messages?from=${options.from}`;
     const answer = await this.#open({ method: "POST", path, body: message, signal: options.signal });
     options.onOpen?.();
-    for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal)) {
-      if (line.type === "end") letEnd(answer);
+    const isLast = ({ type }: { readonly type: string }) => type === "end";
+    for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal, isLast)) {
       if (line.type !== "beat") yield line;
     }
   }
@@ -185,10 +185,20 @@ export class HostConnection {
     this.#agent.destroy();
   }
 
-  async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
-    const pieces = answer.iterator({ destroyOnReturn: false });
+  /** `isLast`: whether nothing comes after a line, as far as it matters. */
+  async *#lines<T>(
+    answer: IncomingMessage,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    isLast: (line: T) => boolean = () => false,
+  ): AsyncGenerator<T> {
+    let ends = false;
     try {
-      for await (const value of readJsonLines(pieces, LINE_MAX_BYTES)) yield schema.parse(value);
+      for await (const value of readJsonLines(answer.iterator({ destroyOnReturn: false }), LINE_MAX_BYTES)) {
+        const line = schema.parse(value);
+        ends ||= isLast(line);
+        yield line;
+      }
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof LineError || error instanceof z.ZodError || isConnectionError(error)) {
@@ -196,7 +206,7 @@ export class HostConnection {
       }
       throw error;
     } finally {
-      if (ending.has(answer)) answer.resume();
+      if (ends) letEnd(answer);
       else answer.destroy();
     }
   }
@@ -254,14 +264,12 @@ export class HostConnection {
 }
 
 const END_GRACE_MS = 1000;
-/** Answers of which all is known that matters. */
-const ending = new WeakSet<IncomingMessage>();
 
 /** Nothing but the end of the answer is to come: with it, the connection is free for the next call. */
 function letEnd(answer: IncomingMessage): void {
-  ending.add(answer);
   const timer = setTimeout(() => answer.destroy(), END_GRACE_MS);
   answer.once("close", () => clearTimeout(timer));
+  answer.resume();
 }
 
 function bounded(signal: AbortSignal): AbortSignal {

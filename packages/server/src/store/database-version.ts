@@ -31,8 +31,8 @@ export class DatabaseVersion {
   }
 
   /**
-   * Differs from all that it was before as soon as anything was committed, by this server or another. Undefined where the
-   * database would have to be waited for.
+   * Another number after each commit, whether of this server or another one. Undefined where the database would have to be
+   * waited for.
    */
   current(): number | undefined {
     if (!this.#isLooked && this.#isKnown) this.#look();

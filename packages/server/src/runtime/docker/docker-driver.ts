@@ -28,7 +28,7 @@ import { EngineEvents } from "./engine-events.ts";
 import { FenceKeeper } from "./fence.ts";
 import { LABEL, Names } from "./names.ts";
 import { OpenNetwork } from "./open-network.ts";
-import { type OwnChange, OwnChanges } from "./own-changes.ts";
+import type { OwnChange } from "./own-changes.ts";
 import { PlainVolumes } from "./plain-volumes.ts";
 import { ShortContainers } from "./short-containers.ts";
 import { SizedVolumes } from "./sized-volumes.ts";
@@ -107,8 +107,6 @@ export class DockerDriver implements RuntimeDriver {
   readonly #network: OpenNetwork;
   readonly #images: ArtifactImages;
   readonly #starter: ComputerStarter;
-  readonly #changes = new OwnChanges();
-  readonly #listeners = new Set<(notice: ComputerNotice) => void>();
   /** Kinds and engine's ids of containers that were seen, and are this installation's. */
   readonly #seen = new Map<string, { readonly kind: ComputerKind; readonly engineId: string }>();
 
@@ -128,15 +126,10 @@ export class DockerDriver implements RuntimeDriver {
       images: this.#images,
     });
     this.#events.listen({
-      onEvent: (event) => {
-        if (event.action === "destroy") this.#seen.delete(event.id);
-        if (this.#changes.takes(event)) return;
-        for (const listener of [...this.#listeners]) listener({ id: event.id });
+      onEvent: ({ id, action }) => {
+        if (action === "destroy") this.#seen.delete(id);
       },
-      onGap: () => {
-        this.#changes.forget();
-        this.#network.doubt();
-      },
+      onGap: () => this.#network.doubt(),
     });
     this.capabilities = toCapabilities(info, volumes.limited);
   }
@@ -278,20 +271,15 @@ export class DockerDriver implements RuntimeDriver {
       const ids = new Set([...this.#seen.keys(), ...(await this.#computers.list()).map(({ id }) => id)]);
       for (const id of ids) onNotice({ id });
     };
-    const stopGaps = this.#events.listen({
+    const stop = this.#events.listen({
+      onEvent: ({ id }) => onNotice({ id }),
       onGap: () => {
         lookAtAll().catch((error: unknown) => {
           this.#parts.log.warn({ err: error }, "computers could not be listed; the next event tells");
         });
       },
     });
-    // Each call is a listener of its own.
-    const listener = (notice: ComputerNotice) => onNotice(notice);
-    this.#listeners.add(listener);
-    signal.addEventListener("abort", () => {
-      this.#listeners.delete(listener);
-      stopGaps();
-    });
+    signal.addEventListener("abort", stop);
     this.#events.connected(signal).catch(() => undefined);
     // Sessions that run on the network have been waiting for this server: their fence is looked at now.
     this.#network.restore().catch((error: unknown) => {
@@ -367,7 +355,7 @@ export class DockerDriver implements RuntimeDriver {
     const engineId = await this.#engineId(id);
     const call = { method: "POST", path: `/containers/${engineId}/${action}` } as const;
     try {
-      await this.#changes.around(id, action, () => this.#parts.client.run(call));
+      await this.#events.causing(id, action, () => this.#parts.client.run(call));
     } catch (error) {
       // Paused already, or not.
       if (isStatus(error, 404)) this.#seen.delete(id);

@@ -4,6 +4,7 @@ import { readJsonLines } from "../ndjson.ts";
 import { EngineEvent } from "./engine-answers.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { Names } from "./names.ts";
+import { type OwnChange, OwnChanges } from "./own-changes.ts";
 
 const LINE_MAX_BYTES = 1024 * 1024;
 const BACKOFF_MIN_MS = 100;
@@ -21,13 +22,14 @@ export interface EngineListener {
   readonly onGap?: () => void;
 }
 
-/** What happens to this installation's containers. Goes on after the engine was restarted. */
+/** What happens to this installation's containers by others. Goes on after the engine was restarted. */
 export class EngineEvents {
   readonly #client: EngineClient;
   readonly #names: Names;
   readonly #log: Logger;
   readonly #closing = new AbortController();
   readonly #listeners = new Set<EngineListener>();
+  readonly #own = new OwnChanges();
   #running: Promise<void> | undefined;
   #connected = Promise.withResolvers<void>();
 
@@ -56,6 +58,11 @@ export class EngineEvents {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Makes a call whose event nobody need be told of. */
+  causing(id: string, action: OwnChange, call: () => Promise<unknown>): Promise<void> {
+    return this.#own.around(id, action, call);
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
@@ -75,7 +82,7 @@ export class EngineEvents {
         });
         backoff = BACKOFF_MIN_MS;
         this.#connected.resolve();
-        if (!first) this.#tell(({ onGap }) => onGap?.());
+        if (!first) this.#gap();
         for await (const value of readJsonLines(answer, LINE_MAX_BYTES)) this.#take(value);
       } catch (error) {
         if (signal.aborted) return;
@@ -93,8 +100,13 @@ export class EngineEvents {
     const event = EngineEvent.safeParse(value);
     const computer = this.#names.computerOf(event.data?.Actor.Attributes);
     if (event.data === undefined || computer === undefined) return;
-    const action = event.data.Action;
-    this.#tell(({ onEvent }) => onEvent?.({ id: computer.id, action }));
+    const told = { id: computer.id, action: event.data.Action };
+    if (!this.#own.takes(told)) this.#tell(({ onEvent }) => onEvent?.(told));
+  }
+
+  #gap(): void {
+    this.#own.forget();
+    this.#tell(({ onGap }) => onGap?.());
   }
 
   #tell(how: (listener: EngineListener) => void): void {

@@ -2,6 +2,7 @@ import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, stat, truncate, writ
 import { dirname, join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ComputerKind, DriverError } from "../driver.ts";
+import { removeLeftDrafts } from "../left-drafts.ts";
 import { bind, type EngineMount, namedVolume } from "./container-config.ts";
 import type { Names } from "./names.ts";
 import { COMPUTER_KINDS } from "./names.ts";
@@ -64,6 +65,7 @@ export class SizedVolumes implements Volumes {
     const trial = `.trial-${process.pid}`;
     try {
       await volumes.#makeTemplate();
+      await removeLeftDrafts(options.directory, /^\.empty-\d+\.img\.(\d+)$/);
       await volumes.prepare({ id: trial, kind: "session", diskMb: PROBE_MB });
       return { volumes, problem: "" };
     } catch (error) {

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { cp, lstat, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
+import { removeLeftDrafts } from "../left-drafts.ts";
 import type { EtcFiles } from "./etc-files.ts";
 import { runProgram } from "./programs.ts";
 import { words } from "./shell.ts";
@@ -26,6 +27,11 @@ export class EtcFolder {
     this.#parent = parent;
     this.#files = files;
     this.#log = log;
+  }
+
+  /** Removes drafts of servers that were killed. */
+  open(): Promise<void> {
+    return removeLeftDrafts(this.#parent, /^etc-[0-9a-f]+\.(\d+)\.new$/);
   }
 
   /** As the machine is now. Null where something can't be copied: then the parts are to be mounted. */

@@ -46,6 +46,8 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   await standbys.open();
   const sized = mapping.kind === "own" && (await disksWork(shared));
   const etc = await makeEtcFiles(join(shared, "etc"), rootDirectory);
+  const etcFolder = new EtcFolder(shared, etc, options.log);
+  await etcFolder.open();
   return {
     layout,
     mapping,
@@ -57,7 +59,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     standbys,
     sized,
     etc,
-    etcFolder: new EtcFolder(shared, etc, options.log),
+    etcFolder,
     filters: await writeFilters(join(shared, "filters")),
     toolchains: await findToolchains(rootDirectory === null ? options.userHome : null, options.path),
     hostProgram: options.hostProgram,

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { removeLeftDrafts } from "../left-drafts.ts";
 import { LaunchTalk, MAPPING, TOLD } from "./launch-talk.ts";
 import { type Begun, endBegun } from "./launcher.ts";
 import { SYSTEM_PATH } from "./programs.ts";
@@ -23,8 +23,6 @@ export interface Standby extends Begun, StandbyKind {
   readonly image: string;
 }
 
-const PREFIX = "standby-";
-
 /**
  * Begins the launch of the next computer while nobody waits for it: what is the same for all of them takes a quarter of a
  * launch. There is one at most, and none before a first computer. It ends with this process.
@@ -43,12 +41,8 @@ export class Standbys {
   }
 
   /** Removes disks of servers that were killed. */
-  async open(): Promise<void> {
-    for (const name of await readdir(this.#folder)) {
-      if (!name.startsWith(PREFIX)) continue;
-      const [pid] = name.slice(PREFIX.length).split("-");
-      if (!existsSync(`/proc/${pid}`)) await rm(join(this.#folder, name), { force: true });
-    }
+  open(): Promise<void> {
+    return removeLeftDrafts(this.#folder, /^standby-(\d+)-/);
   }
 
   /** Undefined where none waits. The caller moves the disk's image to where it is to be. */
@@ -79,7 +73,7 @@ export class Standbys {
   async #make(kind: StandbyKind): Promise<void> {
     await this.#drop();
     this.#count += 1;
-    const image = join(this.#folder, `${PREFIX}${process.pid}-${this.#count}.img`);
+    const image = join(this.#folder, `standby-${process.pid}-${this.#count}.img`);
     const volume = join(kind.place, VOLUME_ON_STAGE);
     const script = [
       "set -e",
