@@ -180,8 +180,7 @@ export class Messages {
   }
 
   async #turn(sessionId: string, signal: AbortSignal): Promise<Outcome> {
-    const started = this.#started.get(sessionId);
-    this.#started.delete(sessionId);
+    const started = this.#takeStarted(sessionId);
     if (!(await this.#isMine(sessionId))) return "done";
     try {
       if (started !== undefined && !(await this.#handleStarted(started, signal))) return "done";
@@ -190,6 +189,13 @@ export class Messages {
       if (!(error instanceof LeaseLost)) throw error;
       return { againAfterMs: 0 };
     }
+  }
+
+  /** Undefined where another server may have driven the session since: then what is recorded says how far it came. */
+  #takeStarted(sessionId: string): StartedMessage | undefined {
+    const started = this.#started.get(sessionId);
+    this.#started.delete(sessionId);
+    return this.#options.leases.holds("session", sessionId) ? started : undefined;
   }
 
   /** Whether this server is the one to handle the session's messages, if there are any. */
