@@ -12,8 +12,8 @@
  *                                   the lines before line N. 409 `conflict` where `history_after` is not known
  *   GET    /messages/{id}         → the same lines; 404 when the host never started it
  *   POST   /messages/{id}/cancel  → 202; 404 when it is not known
- *   DELETE /messages/{id}         → 204; the end is recorded by the control plane, the journal may forget it
- *   POST   /messages/forget HostForget → 204; the same for many: what still runs or is not known is passed over
+ *   POST   /messages/forget HostForget → 204; their ends are recorded by the control plane, the journal may forget them. What
+ *                                   still runs or is not known is passed over
  *   POST   /exec     HostExec     → NDJSON of HostExecLine; closing the connection kills all that it started
  *   GET    /files?path=&reach=    → the file's bytes, with Range, If-Range, If-None-Match; HEAD without them;
  *                                   `&list=true&limit=&after=` HostFileList, `&stat=true` FileEntry. `path` is absolute;

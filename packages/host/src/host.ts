@@ -53,10 +53,9 @@ export class Host {
       "GET /watch": ({ response }) => response.writeHead(200).flushHeaders(),
       "POST /claim": (call) => this.#claim(call),
       "POST /messages": (call) => this.#message(call),
-      "POST /messages/forget": (call) => this.#forgetMany(call),
+      "POST /messages/forget": (call) => this.#forget(call),
       "GET /messages/{}": (call) => sendLines(this.#entry(call.id), readFrom(call.url), call.response),
       "POST /messages/{}/cancel": (call) => this.#cancel(call),
-      "DELETE /messages/{}": (call) => this.#forget(call),
       "POST /exec": (call) => this.#exec(call),
       ...this.#files.routes,
       "GET /logs": (call) => sendLogs(call),
@@ -147,12 +146,7 @@ export class Host {
     sendEmpty(response, 202);
   }
 
-  #forget({ id, response }: Call): void {
-    if (!this.#messages.forget(this.#entry(id))) throw new RequestError(409, "wrong_state", `Message ${id} still runs`);
-    sendEmpty(response, 204);
-  }
-
-  async #forgetMany({ request, response }: Call): Promise<void> {
+  async #forget({ request, response }: Call): Promise<void> {
     this.#messages.forgetEnded(readForget(await readBody(request)));
     sendEmpty(response, 204);
   }

@@ -73,13 +73,6 @@ export class Messages {
     this.#running.get(id)?.cancellation.cancel();
   }
 
-  /** False while it runs. */
-  forget(entry: JournalEntry): boolean {
-    if (!entry.ended) return false;
-    this.forgetEnded([entry.id]);
-    return true;
-  }
-
   /** What still runs or is not known is passed over. */
   forgetEnded(ids: readonly string[]): void {
     this.#forget(ids);
