@@ -14,6 +14,26 @@ const STREAMS = 2000;
 /** Of the server's process, whatever is asked of it here. What is sent in these tests is more than that. */
 const MEMORY_MAX_MB = 450;
 
+interface Told {
+  readonly id: number;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The events of a stream as they come. Leaving them ends the stream. */
+async function* eventsOf(stream: IncomingMessage): AsyncGenerator<Told> {
+  let text = "";
+  for await (const chunk of stream.setEncoding("utf8")) {
+    text += chunk;
+    const events = text.split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const data = /^data: (.*)$/m.exec(event)?.[1];
+      if (data !== undefined) yield JSON.parse(data) as Told;
+    }
+  }
+}
+
 describeWith(["sandbox"], "slow readers and floods", () => {
   const agent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
   let repository: Repository;
@@ -83,23 +103,13 @@ describeWith(["sandbox"], "slow readers and floods", () => {
     if (!("reply" in answer)) throw new Error("The answer holds no reply");
     expect(answer.reply?.content === whole, "the reply is whole").toBe(true);
     expect(peakMegabytes()).toBeLessThan(MEMORY_MAX_MB);
-    let text = "";
     let last = 0;
     let pieces = "";
-    for await (const chunk of slow.setEncoding("utf8")) {
-      text += chunk;
-      const events = text.split("\n\n");
-      text = events.pop() ?? "";
-      for (const event of events) {
-        const data = /^data: (.*)$/m.exec(event)?.[1];
-        if (data === undefined) continue;
-        const { id, type, data: told } = JSON.parse(data);
-        if (id !== last + 1) throw new Error(`Event ${id} came after ${last}`);
-        last = id;
-        if (type === "message.delta") pieces += told.text;
-        if (type === "message.end") slow.destroy();
-      }
-      if (slow.destroyed) break;
+    for await (const { id, type, data } of eventsOf(slow)) {
+      if (id !== last + 1) throw new Error(`Event ${id} came after ${last}`);
+      last = id;
+      if (type === "message.delta") pieces += data["text"];
+      if (type === "message.end") break;
     }
     expect(pieces === whole, "all pieces were streamed").toBe(true);
   });
@@ -111,19 +121,8 @@ describeWith(["sandbox"], "slow readers and floods", () => {
     const { stdout, truncated } = await client.call("sessions.exec", { params: { id: other }, body: { command } });
     expect([stdout.length, truncated]).toEqual([10 * 1024 * 1024, true]);
     expect(peakMegabytes()).toBeLessThan(MEMORY_MAX_MB);
-    let text = "";
     let length = 0;
-    for await (const chunk of slow.setEncoding("utf8")) {
-      text += chunk;
-      const events = text.split("\n\n");
-      text = events.pop() ?? "";
-      for (const event of events) {
-        const data = /^data: (.*)$/m.exec(event)?.[1];
-        if (data === undefined) continue;
-        const told = JSON.parse(data).data;
-        if (typeof told.data === "string") length += told.data.length;
-      }
-    }
+    for await (const { data } of eventsOf(slow)) if (typeof data["data"] === "string") length += data["data"].length;
     expect(length).toBe(OUTPUT_BYTES);
     expect(peakMegabytes()).toBeLessThan(MEMORY_MAX_MB);
   });
