@@ -16,6 +16,11 @@ command -v newuidmap >/dev/null || missing+=(uidmap)
 command -v nft >/dev/null || missing+=(nftables)
 command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
 [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
+# One of rustup's is of use only to the home that it was installed for. Debian's stable releases have a newer one beside
+# their own, which is too old for how crates are fetched now.
+if ! cargo --version >/dev/null 2>&1 && ! [ -x /usr/bin/cargo ]; then
+  install_packages cargo-web rustc-web 2>/dev/null || install_packages cargo || note "could not install: cargo"
+fi
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || note "could not install: ${missing[*]}"
 bubblewrap_works && note "bubblewrap: works" || note "bubblewrap: does not work here"
 if [ "${CI:-}" = true ] && [ -x scripts/engine.sh ] && ! engine_answers; then

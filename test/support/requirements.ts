@@ -33,7 +33,8 @@ const found: Record<Requirement, boolean> = {
   docker: await engineAnswers(),
   sandbox: succeeds("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]),
   python: succeeds("python3", ["--version"]),
-  cargo: succeeds("cargo", ["--version"]),
+  // Rustup's, first on the PATH, may belong to another home; sandboxes have the system's all the same.
+  cargo: succeeds("cargo", ["--version"]) || succeeds("/usr/bin/cargo", ["--version"]),
   mariadb: mariadbProgram() !== undefined,
 };
 
