@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { isRaworcError } from "@raworc/contract";
+import { createConnection } from "mysql2/promise";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { KeyedLoop } from "../../packages/server/src/operator/keyed-loop.ts";
@@ -8,7 +9,7 @@ import { insertMessage, listMessages } from "../../packages/server/src/store/mes
 import { insertSession } from "../../packages/server/src/store/sessions.ts";
 import { ensureInstance } from "../../packages/server/src/store/settings.ts";
 import { ensureDefaultSpace } from "../../packages/server/src/store/spaces.ts";
-import { openStore, type Store } from "../../packages/server/src/store/store.ts";
+import { openStore, type Store, type Transaction } from "../../packages/server/src/store/store.ts";
 import { MariadbServer } from "../support/mariadb.ts";
 import { describeWith } from "../support/requirements.ts";
 
@@ -141,6 +142,43 @@ describeWith(["mariadb"], "a database that is lost in the middle of work", () =>
       server.resume();
     }
     await store.check(20_000);
+  });
+
+  it("ends a transaction whose server hangs before others have waited too long for its locks", async () => {
+    const row = { name: "contended", value: "first" };
+    await store.write((transaction) => transaction.insertInto("settings").values(row).execute());
+    const set = (transaction: Transaction, value: string) =>
+      transaction.updateTable("settings").set({ value }).where("name", "=", row.name).execute();
+    let isLocked = (): void => undefined;
+    const locked = new Promise<void>((resolve) => {
+      isLocked = resolve;
+    });
+    let goOn = (): void => undefined;
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const hung = store.write(async (transaction) => {
+      await set(transaction, "hung");
+      isLocked();
+      await hanging;
+      await set(transaction, "too late");
+    });
+    const refused = expect(hung).rejects.toMatchObject({ code: "not_ready" });
+    await locked;
+    const connection = await createConnection(url);
+    try {
+      // What the store's own transactions wait at most, after which they fail and begin anew.
+      await connection.query("set session innodb_lock_wait_timeout = 10");
+      await connection.query("update settings set value = 'other' where name = ?", [row.name]);
+      goOn();
+      await refused;
+      const [rows] = await connection.query("select value from settings where name = ?", [row.name]);
+      expect(rows).toEqual([{ value: "other" }]);
+    } finally {
+      goOn();
+      await connection.end();
+    }
+    await store.write((transaction) => set(transaction, "afterwards"));
   });
 });
 

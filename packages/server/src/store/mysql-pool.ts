@@ -11,9 +11,14 @@ export interface MysqlPoolOptions {
 
 const CONNECT_LIMIT_MS = 5000;
 /** The server closes what says nothing for longer, and with it frees the locks of a process that hangs. */
-const SILENCE_MAX_S = 30;
+const SILENCE_MAX_S = 10;
+/**
+ * In the middle of a transaction, where others wait for its locks; of a process that hangs, several such may wait for each
+ * other. Only MariaDB can tell the two silences apart.
+ */
+const SILENCE_IN_TRANSACTION_MAX_S = 3;
 /** Safely before the server may close it. */
-const IDLE_MAX_MS = 20_000;
+const IDLE_MAX_MS = 6000;
 
 /**
  * What the statements of this program rely on, whatever the server's own settings are. READ COMMITTED: a statement sees
@@ -23,7 +28,8 @@ const IDLE_MAX_MS = 20_000;
 const SETTINGS = [
   "set names utf8mb4 collate utf8mb4_bin",
   "set session transaction isolation level read committed",
-  `set session time_zone = '+00:00', innodb_lock_wait_timeout = 10, wait_timeout = ${SILENCE_MAX_S}, autocommit = 1,
+  `set session time_zone = '+00:00', innodb_lock_wait_timeout = 10, wait_timeout = ${SILENCE_MAX_S},
+    /*M! idle_transaction_timeout = ${SILENCE_IN_TRANSACTION_MAX_S}, */ autocommit = 1,
     sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`,
 ];
 
