@@ -1,17 +1,40 @@
+import { basename } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification, type TestUserConfig } from "vitest/node";
+
+/**
+ * Files of suites with real things that run side by side. These wait for most of their time, so three keep two processors
+ * busy. Each file has installations of its own, and looks at nothing on the machine that is not theirs.
+ */
+const LANES = 3;
+
+/** What takes longest begins first, for begun last it would go on alone. */
+const LONGEST = ["faults", "builds", "builds-docker", "attacks", "torture", "several-servers-work", "old-builds"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const index = LONGEST.indexOf(basename(moduleId, ".test.ts"));
+      return index === -1 ? LONGEST.length : index;
+    };
+    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+  }
+}
+
+const project = (name: string, include: string[], testTimeout: number, more: TestUserConfig = {}) => ({
+  test: { name, include, testTimeout, hookTimeout: testTimeout, ...more },
+});
+const inLanes: TestUserConfig = { maxWorkers: LANES, sequence: { groupOrder: 1 } };
 
 // unit: beside the source, pure or with a store in memory; conformance, integration and e2e use the real things.
-const project = (name: string, include: string[], testTimeout: number, fileParallelism = true) => ({
-  test: { name, include, testTimeout, hookTimeout: testTimeout, fileParallelism },
-});
-
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       project("unit", ["packages/*/src/**/*.test.ts"], 30_000),
-      project("conformance", ["test/conformance/**/*.test.ts"], 180_000, false),
-      project("integration", ["test/integration/**/*.test.ts"], 180_000, false),
-      project("e2e", ["test/e2e/**/*.test.ts"], 600_000, false),
+      project("conformance", ["test/conformance/**/*.test.ts"], 180_000, inLanes),
+      project("integration", ["test/integration/**/*.test.ts"], 180_000, inLanes),
+      project("e2e", ["test/e2e/**/*.test.ts"], 600_000, inLanes),
     ],
   },
 });
