@@ -20,6 +20,38 @@ step_end() {
 
 note() { printf '    %s\n' "$*"; }
 
+# begin_aside NAME COMMAND…: runs it beside the steps that follow. Nothing of it is seen until `end_aside NAME`, which waits for
+# it, prints what it said and is true where it was. `drop_asides`, at the script's exit, ends what is still under way.
+aside_folder=
+
+begin_aside() {
+  local name=$1
+  shift
+  aside_folder=${aside_folder:-$(mktemp -d)}
+  # With a process group of its own it can be ended whole.
+  set -m
+  "$@" >"$aside_folder/$name.log" 2>&1 </dev/null &
+  set +m
+  echo $! >"$aside_folder/$name.pid"
+}
+
+end_aside() {
+  local status=0
+  wait "$(cat "$aside_folder/$1.pid")" || status=$?
+  rm "$aside_folder/$1.pid"
+  cat "$aside_folder/$1.log"
+  return "$status"
+}
+
+drop_asides() {
+  [ -n "$aside_folder" ] || return 0
+  local file
+  for file in "$aside_folder"/*.pid; do
+    [ ! -f "$file" ] || kill -- "-$(cat "$file")" 2>/dev/null
+  done
+  rm -rf "$aside_folder"
+}
+
 fail() {
   printf '\nerror: %s\n' "$1" >&2
   shift
