@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { isRaworcError } from "@raworc/contract";
+import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
@@ -142,6 +143,29 @@ describeWith(["mariadb"], "a database that is lost in the middle of work", () =>
       server.resume();
     }
     await store.check(20_000);
+  });
+
+  it("leaves nothing of a statement that was lost, which would keep the process alive", {
+    timeout: 30_000,
+  }, async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
+    let isUnderWay = (): void => undefined;
+    const underWay = new Promise<void>((resolve) => {
+      isUnderWay = resolve;
+    });
+    const lost = store.write(async (transaction) => {
+      const statement = sql`select sleep(60)`.execute(transaction);
+      isUnderWay();
+      await statement;
+    });
+    const refused = expect(lost).rejects.toMatchObject({ code: "not_ready" });
+    await underWay;
+    await server.kill();
+    await refused;
+    await server.start();
+    // Vitest has timers of its own that come and go.
+    while (timers() > before) await new Promise((resolve) => setImmediate(resolve));
   });
 
   it("ends a transaction whose server hangs before others have waited too long for its locks", async () => {

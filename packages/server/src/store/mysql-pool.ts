@@ -195,6 +195,7 @@ class PooledConnection implements MysqlPoolConnection {
     }
     if (ends) this.#doomed = undefined;
     const settle = (error: unknown, result: unknown): void => {
+      clearTimeout(limit);
       // A connection that is destroyed has answered for its statements already.
       if (!this.#unanswered.delete(settle)) return;
       if (error === null || error === undefined) {
@@ -208,7 +209,10 @@ class PooledConnection implements MysqlPoolConnection {
       }
     };
     this.#unanswered.add(settle);
-    this.#raw.query({ sql, timeout: this.#statementLimitMs }, parameters as never, settle);
+    // Not mysql2's own limit, whose timer keeps the process alive when the connection is lost.
+    const limitMs = this.#statementLimitMs;
+    const limit = limitMs === 0 ? undefined : setTimeout(() => settle(tookTooLong(), []), limitMs);
+    this.#raw.query({ sql }, parameters as never, settle);
     return undefined as never;
   }
 
@@ -237,6 +241,10 @@ class PooledConnection implements MysqlPoolConnection {
     this.destroy();
     return sql === "commit" ? commitUnknown(error) : databaseGone(error);
   }
+}
+
+function tookTooLong(): Error {
+  return Object.assign(new Error("The database has not answered in time"), { code: "PROTOCOL_SEQUENCE_TIMEOUT" });
 }
 
 function connectionLost(): Error {
