@@ -54,7 +54,7 @@ export class MariadbServer {
         "--skip-test-db",
         "--innodb-log-file-size=16M",
       ],
-      { stdio: "ignore" },
+      { stdio: "ignore", env: environmentOf(directory) },
     );
     const server = new MariadbServer(directory, await freePort(), settings);
     await server.start();
@@ -75,7 +75,7 @@ export class MariadbServer {
         ...SETTINGS,
         ...this.#settings,
       ],
-      { stdio: ["ignore", "ignore", "pipe"] },
+      { stdio: ["ignore", "ignore", "pipe"], env: environmentOf(this.#directory) },
     );
     this.#process = child;
     this.#output = "";
@@ -139,6 +139,11 @@ export class MariadbServer {
     child.kill(signal);
     await exited;
   }
+}
+
+/** One that starts removes all temporary tables where it keeps its own. */
+function environmentOf(directory: string): NodeJS.ProcessEnv {
+  return { ...process.env, TMPDIR: directory };
 }
 
 async function freePort(): Promise<number> {
