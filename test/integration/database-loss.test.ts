@@ -191,8 +191,8 @@ describeWith(["mariadb"], "a database that is lost in the middle of work", () =>
     await locked;
     const connection = await createConnection(url);
     try {
-      // What the store's own transactions wait at most, after which they fail and begin anew.
-      await connection.query("set session innodb_lock_wait_timeout = 10");
+      // The store's own transactions give up after 30 s.
+      await connection.query("set session innodb_lock_wait_timeout = 20");
       await connection.query("update settings set value = 'other' where name = ?", [row.name]);
       goOn();
       await refused;

@@ -11,14 +11,15 @@ export interface MysqlPoolOptions {
 
 const CONNECT_LIMIT_MS = 5000;
 /** The server closes what says nothing for longer, and with it frees the locks of a process that hangs. */
-const SILENCE_MAX_S = 10;
+const SILENCE_MAX_S = 15;
 /**
  * In the middle of a transaction, where others wait for its locks; of a process that hangs, several such may wait for each
- * other. Only MariaDB can tell the two silences apart.
+ * other. Less than others wait for a lock, and more than a process needs between two statements when its machine is
+ * overloaded. Only MariaDB can tell the two silences apart.
  */
-const SILENCE_IN_TRANSACTION_MAX_S = 3;
+const SILENCE_IN_TRANSACTION_MAX_S = 6;
 /** Safely before the server may close it. */
-const IDLE_MAX_MS = 6000;
+const IDLE_MAX_MS = 7000;
 
 /**
  * What the statements of this program rely on, whatever the server's own settings are. READ COMMITTED: a statement sees
