@@ -31,7 +31,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      project("unit", ["packages/*/src/**/*.test.ts"], 30_000),
+      // To load the same libraries for each file takes as long as all the tests.
+      project("unit", ["packages/*/src/**/*.test.ts"], 30_000, { isolate: false }),
       project("conformance", ["test/conformance/**/*.test.ts"], 180_000, inLanes),
       project("integration", ["test/integration/**/*.test.ts"], 180_000, inLanes),
       project("e2e", ["test/e2e/**/*.test.ts"], 600_000, inLanes),
