@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Client, createClient } from "@raworc/client";
 import { API_BASE } from "@raworc/contract";
 import type { ApiDocument } from "../../packages/server/src/http/openapi/document.ts";
+import { SERVER_NODE_FLAGS } from "../../packages/server/src/node-flags.ts";
 import { AnswerCheck } from "./answer-check.ts";
 
 const MAIN = new URL("../../packages/server/src/main.ts", import.meta.url).pathname;
@@ -58,7 +59,7 @@ export class TestServer {
 
   /** Starts the process, or starts it again on the same port and data. `more` of the environment is for this one. */
   async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
-    const child = spawn(process.execPath, [MAIN], {
+    const child = spawn(process.execPath, [...SERVER_NODE_FLAGS.arguments, MAIN], {
       env: { ...this.environment(), ...more },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
@@ -81,6 +82,7 @@ export class TestServer {
   environment(): Record<string, string> {
     const certificates = "/etc/ssl/certs/ca-certificates.crt";
     return {
+      ...SERVER_NODE_FLAGS.environment,
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       HOME: process.env["HOME"] ?? "/root",
       NODE_COMPILE_CACHE: COMPILE_CACHE,
@@ -168,7 +170,7 @@ export class TestServer {
   /** Stops it, and removes everything of this installation. */
   async destroy(): Promise<void> {
     await this.stop();
-    const reset = spawn(process.execPath, [MAIN, "reset"], {
+    const reset = spawn(process.execPath, [...SERVER_NODE_FLAGS.arguments, MAIN, "reset"], {
       env: this.environment(),
       stdio: ["ignore", "ignore", "pipe"],
     });

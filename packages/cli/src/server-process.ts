@@ -5,6 +5,7 @@ import { chmod, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { SERVER_NODE_FLAGS } from "@raworc/server";
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { CommandFailure } from "./failure.ts";
@@ -49,13 +50,22 @@ function serverProgram(): string {
   return fileURLToPath(new URL("./main.ts", import.meta.resolve("@raworc/server")));
 }
 
+/** Where the sources of a checkout are kept compiled, for half of the time of a start and less memory. */
+const COMPILE_CACHE = fileURLToPath(new URL("../../../node_modules/.cache/raworc", import.meta.url));
+
 function environmentOf(config: Config, overrides: Overrides): NodeJS.ProcessEnv {
-  return { ...config.environment, RAWORC_HOME: config.home, ...overrides };
+  const usual = { ...SERVER_NODE_FLAGS.environment, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  return { ...usual, ...config.environment, RAWORC_HOME: config.home, ...overrides };
+}
+
+/** The words after Node.js that run a command of the server's program. */
+function serverWords(command: string): string[] {
+  return [...SERVER_NODE_FLAGS.arguments, serverProgram(), command];
 }
 
 /** Runs a command of the server's program in the foreground and gives its exit code. */
 export async function runServerCommand(config: Config, command: string, overrides: Overrides): Promise<number> {
-  const child = spawn(process.execPath, [serverProgram(), command], {
+  const child = spawn(process.execPath, serverWords(command), {
     env: environmentOf(config, overrides),
     stdio: ["ignore", "inherit", "inherit"],
   });
@@ -69,7 +79,7 @@ export async function askServerCommand(
   command: string,
   overrides: Overrides,
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const child = spawn(process.execPath, [serverProgram(), command], {
+  const child = spawn(process.execPath, serverWords(command), {
     env: environmentOf(config, overrides),
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -95,7 +105,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
   await makeFolder(config.home);
   const log = output.kind === "log" ? await openLog(output.path) : undefined;
   const sink = log?.fd ?? "inherit";
-  const child = spawn(process.execPath, [serverProgram(), "serve"], {
+  const child = spawn(process.execPath, serverWords("serve"), {
     detached: log !== undefined,
     env: environmentOf(config, overrides),
     stdio: ["ignore", sink, sink, "ipc"],
