@@ -3,10 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import { HostConnection } from "../../packages/server/src/runtime/host-connection.ts";
+import { openSwap } from "../support/swap.ts";
 import { claim, noticeOf, open, output, run, specOf } from "./computer-calls.ts";
 
 /** The machine's side of a driver under test. All drivers of a fixture share the data directory. */
@@ -15,6 +17,8 @@ export interface DriverFixture {
   open(instanceId: string): Promise<RuntimeDriver>;
   /** Kills process 1 of a computer from outside. */
   kill(id: string): Promise<void>;
+  /** Folder of the control group that counts a computer's memory. */
+  memoryGroup(id: string): Promise<string | undefined>;
   /** What is left on the machine of a computer: processes, mounts, control groups, folders, containers, volumes. */
   traces(id: string): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -265,6 +269,35 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
       await driver.freeze(id);
       await remove(id);
       expect(await fixture.traces(id)).toEqual([]);
+    });
+
+    it("gives a frozen computer's memory back where the machine can swap", async (test) => {
+      const swap = await openSwap(256);
+      if (swap === undefined || !driver.capabilities.limits.memory_mb) {
+        process.stderr.write(
+          `\n!!! SKIPPED: ${name}: memory is given back, no swap can be added or limits are not kept\n\n`,
+        );
+        await swap?.close();
+        return test.skip();
+      }
+      try {
+        const id = await started();
+        const sum = await inside("head -c 30M /dev/urandom > /dev/shm/random; sha256sum /dev/shm/random", id);
+        const group = (await fixture.memoryGroup(id)) ?? "";
+        const file = ["memory.current", "memory.usage_in_bytes"].find((each) => existsSync(join(group, each))) ?? "";
+        const held = async () => Number(readFileSync(join(group, file), "utf8")) / 1024 ** 2;
+        expect(await held()).toBeGreaterThan(35);
+        await driver.freeze(id);
+        await expect.poll(held, { timeout: 20_000 }).toBeLessThan(4);
+        expect((await driver.observe(id)).status).toBe("frozen");
+        await driver.thaw(id);
+        expect(await inside("sha256sum /dev/shm/random", id)).toBe(sum);
+        // Whoever stays awake keeps its memory.
+        expect(await held()).toBeGreaterThan(30);
+        await remove(id);
+      } finally {
+        await swap.close();
+      }
     });
 
     it("notices a computer that is killed from outside, and starts it again", async () => {

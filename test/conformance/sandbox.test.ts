@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { expect, it } from "vitest";
 import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
 import { ensureHostProgram } from "../../packages/server/src/runtime/host-program.ts";
+import { memoryGroupOf } from "../../packages/server/src/runtime/memory-group.ts";
 import { Layout } from "../../packages/server/src/runtime/sandbox/layout.ts";
 import { createSandboxDriver } from "../../packages/server/src/runtime/sandbox/sandbox-driver.ts";
 import { describeWith, has } from "../support/requirements.ts";
@@ -52,12 +53,16 @@ async function makeFixture(
         mirrorHosts: ["localhost"],
         userHome: homedir(),
         path: process.env["PATH"] ?? "",
+        returnMemoryAfterMs: 0,
         log,
         ...(rootDirectory !== undefined && { rootDirectory }),
       });
     },
     async kill(id) {
       process.kill(recordOf(id).init.pid, "SIGKILL");
+    },
+    memoryGroup(id) {
+      return memoryGroupOf(recordOf(id).init.pid, id);
     },
     killMonitor(id) {
       process.kill(recordOf(id).monitor.pid, "SIGKILL");

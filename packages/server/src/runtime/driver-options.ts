@@ -15,5 +15,7 @@ export interface DriverOptions {
   /** Where this machine's user keeps toolchains. */
   readonly userHome: string;
   readonly path: string;
+  /** Milliseconds that a frozen computer keeps its memory; left out, the usual time. */
+  readonly returnMemoryAfterMs?: number;
   readonly log: Logger;
 }

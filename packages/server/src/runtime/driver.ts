@@ -110,7 +110,7 @@ export interface RuntimeDriver {
   start(spec: ComputerSpec, signal: AbortSignal): Promise<ObservedComputer>;
   /** Asks the host to end, then kills after `graceMs`. Files stay. */
   stop(id: string, graceMs: number): Promise<void>;
-  /** Memory and processes stay, nothing runs. */
+  /** Memory and processes stay, nothing runs. A while later memory goes to swap, where the machine has some. */
   freeze(id: string): Promise<void>;
   thaw(id: string): Promise<void>;
   /**

@@ -1,7 +1,7 @@
 import { type ComputerKind, type ComputerStatus, DriverError } from "../driver.ts";
 import { InspectedContainer, InspectedVolume, ListedContainers, ListedVolumes } from "./engine-answers.ts";
 import type { EngineClient } from "./engine-client.ts";
-import { COMPUTER_KINDS, LABEL, type Labels, type Names, WIRE } from "./names.ts";
+import { COMPUTER_KINDS, LABEL, type Names } from "./names.ts";
 
 export interface FoundContainer {
   readonly id: string;
@@ -10,18 +10,16 @@ export interface FoundContainer {
   readonly engineId: string;
   readonly name: string;
   readonly status: ComputerStatus;
-  /** Whether this driver connects it to a network. */
-  readonly wired: boolean;
 }
 
 export interface InspectedComputer extends FoundContainer {
   readonly shape: string | undefined;
   /** Whether it has a network of the engine's. */
   readonly networked: boolean;
-  /** The first process, by the engine's machine's number; 0 where none runs. */
-  readonly process: number;
   readonly outOfMemory: boolean;
   readonly exitCode: number;
+  /** Of process 1, where the engine is; 0 while none runs. */
+  readonly pid: number;
   /** Why the engine could not start it. */
   readonly problem: string;
 }
@@ -51,11 +49,10 @@ export class Computers {
         name,
         status: toStatus(found.State.Status),
         shape: found.Config.Labels?.[this.#shapeLabel],
-        wired: isWired(found.Config.Labels),
-        process: found.State.Pid ?? 0,
         networked: found.HostConfig.NetworkMode !== "none",
         outOfMemory: found.State.OOMKilled === true,
         exitCode: found.State.ExitCode ?? 0,
+        pid: found.State.Pid ?? 0,
         problem: found.State.Error ?? "",
       };
     }
@@ -76,8 +73,7 @@ export class Computers {
     return listed.flatMap(({ Id, Names: [name = ""], State, Labels }) => {
       const computer = this.#names.computerOf(Labels);
       if (computer === undefined) return [];
-      const status = toStatus(State);
-      return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status, wired: isWired(Labels) }];
+      return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status: toStatus(State) }];
     });
   }
 
@@ -121,10 +117,6 @@ export class Computers {
   async removeVolume(name: string): Promise<void> {
     await this.#client.run({ method: "DELETE", path: `/volumes/${name}` }, [404]);
   }
-}
-
-function isWired(labels: Labels | null | undefined): boolean {
-  return labels?.[LABEL.network] === WIRE;
 }
 
 function toStatus(state: string): ComputerStatus {

@@ -17,6 +17,8 @@ import {
   type RuntimeDriver,
 } from "../driver.ts";
 import type { DriverOptions } from "../driver-options.ts";
+import { memoryGroupOf } from "../memory-group.ts";
+import { MemoryReturn } from "../memory-return.ts";
 import { persist } from "../persistence.ts";
 import { ArtifactImages } from "./artifact-images.ts";
 import { ComputerStarter } from "./computer-starter.ts";
@@ -107,6 +109,7 @@ export class DockerDriver implements RuntimeDriver {
   readonly #network: OpenNetwork;
   readonly #images: ArtifactImages;
   readonly #starter: ComputerStarter;
+  readonly #memory: MemoryReturn;
   /** Kinds and engine's ids of containers that were seen, and are this installation's. */
   readonly #seen = new Map<string, { readonly kind: ComputerKind; readonly engineId: string }>();
 
@@ -116,11 +119,7 @@ export class DockerDriver implements RuntimeDriver {
     this.#computers = new Computers(client, names, LABEL.shape);
     this.#events = new EngineEvents(client, names, log);
     const fence = new FenceKeeper({ names, mirrorHosts: parts.mirrorHosts, containers: shortContainers, log });
-    this.#network = new OpenNetwork({
-      ...{ client, names, fence, log },
-      computers: this.#computers,
-      runtime: info.DefaultRuntime,
-    });
+    this.#network = new OpenNetwork({ client, names, fence, log });
     this.#images = new ArtifactImages({ client, names, sessionImage: parts.sessionImage });
     this.#starter = new ComputerStarter({
       ...parts,
@@ -129,11 +128,12 @@ export class DockerDriver implements RuntimeDriver {
       network: this.#network,
       images: this.#images,
     });
+    const afterMs = parts.returnMemoryAfterMs;
+    this.#memory = new MemoryReturn({ groupOf: (id) => this.#frozenMemory(id), afterMs, log });
     this.#events.listen({
       onEvent: ({ id, action }) => {
         if (action === "destroy") this.#seen.delete(id);
       },
-      onNetworkGone: () => this.#network.doubt(),
       onGap: () => this.#network.doubt(),
     });
     this.capabilities = toCapabilities(info, volumes.limited);
@@ -160,6 +160,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async start(spec: ComputerSpec, signal: AbortSignal): Promise<ObservedComputer> {
+    this.#memory.cancel(spec.id);
     const { engineId, name } = await this.#starter.start(spec, signal);
     this.#seen.set(spec.id, { kind: spec.kind, engineId });
     return {
@@ -173,6 +174,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
+    this.#memory.cancel(id);
     const computer = await this.#computers.find(id);
     if (computer === undefined) return;
     const { client, egress, volumes } = this.#parts;
@@ -190,9 +192,11 @@ export class DockerDriver implements RuntimeDriver {
 
   async freeze(id: string): Promise<void> {
     await this.#change(id, "pause", "frozen");
+    this.#memory.plan(id);
   }
 
   async thaw(id: string): Promise<void> {
+    this.#memory.cancel(id);
     await this.#change(id, "unpause", "running");
   }
 
@@ -226,6 +230,7 @@ export class DockerDriver implements RuntimeDriver {
 
   async remove(id: string, options: { readonly volume: boolean }): Promise<void> {
     const { egress, sockets, volumes } = this.#parts;
+    this.#memory.cancel(id);
     await volumes.awaken(id);
     const computer = await this.#computers.find(id);
     if (computer !== undefined) await this.#computers.removeContainer(computer.engineId);
@@ -282,14 +287,14 @@ export class DockerDriver implements RuntimeDriver {
         lookAtAll().catch((error: unknown) => {
           this.#parts.log.warn({ err: error }, "computers could not be listed; the next event tells");
         });
-        this.#restoreNetwork();
       },
-      onNetworkGone: () => this.#restoreNetwork(),
     });
     signal.addEventListener("abort", stop);
     this.#events.connected(signal).catch(() => undefined);
     // Sessions that run on the network have been waiting for this server: their fence is looked at now.
-    this.#restoreNetwork();
+    this.#network.restore().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, "the fence of the open network could not be looked at");
+    });
   }
 
   socketDirectory(id: string): string {
@@ -352,14 +357,9 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async close(): Promise<void> {
+    this.#memory.close();
     await this.#events.close();
     this.#parts.client.close();
-  }
-
-  #restoreNetwork(): void {
-    this.#network.restore().catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, "the open network could not be looked at; the next open session does");
-    });
   }
 
   async #change(id: string, action: OwnChange, wanted: "frozen" | "running"): Promise<void> {
@@ -372,6 +372,12 @@ export class DockerDriver implements RuntimeDriver {
       if (isStatus(error, 404)) this.#seen.delete(id);
       if ((await this.#computers.find(id))?.status !== wanted) throw error;
     }
+  }
+
+  /** Folder of the control group for memory of a container that stands still, where this process sees the engine's. */
+  async #frozenMemory(id: string): Promise<string | undefined> {
+    const computer = await this.#computers.find(id);
+    return computer?.status === "frozen" ? memoryGroupOf(computer.pid, computer.engineId) : undefined;
   }
 
   async #engineId(id: string): Promise<string> {

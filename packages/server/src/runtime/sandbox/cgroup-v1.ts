@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ComputerUsage, DriverError } from "../driver.ts";
+import type { MountLine } from "../mount-lines.ts";
 import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup, usageOf } from "./cgroups.ts";
-import type { MountLine } from "./mount-lines.ts";
 
 const CONTROLLERS = ["memory", "cpu", "pids", "freezer"] as const;
 type Controller = (typeof CONTROLLERS)[number];
@@ -92,6 +92,10 @@ export class CgroupV1 implements Cgroups {
       this.#read("memory", name, "memory.stat"),
     ]);
     return usageOf(cpu, memory, /^total_inactive_file (\d+)/m.exec(details)?.[1] ?? "");
+  }
+
+  memoryFolder(name: string): string {
+    return join(this.#parents.get("memory") ?? "", name);
   }
 
   async remove(name: string): Promise<void> {

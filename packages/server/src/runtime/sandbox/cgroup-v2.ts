@@ -2,8 +2,8 @@ import { watch } from "node:fs";
 import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type ComputerUsage, DriverError } from "../driver.ts";
+import type { MountLine } from "../mount-lines.ts";
 import { bytesOf, type Cgroups, type ChangeableLimits, isCode, quotaOf, removeGroup, usageOf } from "./cgroups.ts";
-import type { MountLine } from "./mount-lines.ts";
 
 const CONTROLLERS = ["cpu", "memory", "pids"] as const;
 const FREEZE_PATIENCE_MS = 5000;
@@ -107,6 +107,10 @@ export class CgroupV2 implements Cgroups {
     const microseconds = /^usage_usec (\d+)/m.exec(cpu)?.[1];
     const nanoseconds = microseconds === undefined ? "" : `${microseconds}000`;
     return usageOf(nanoseconds, memory, /^inactive_file (\d+)/m.exec(details)?.[1] ?? "");
+  }
+
+  memoryFolder(name: string): string {
+    return join(this.#parent, name);
   }
 
   async remove(name: string): Promise<void> {

@@ -24,6 +24,8 @@ export interface Cgroups {
   memoryKills(name: string): Promise<number>;
   /** Undefined where this machine does not count both. */
   usage(name: string): Promise<ComputerUsage | undefined>;
+  /** Folder of the files that count and limit memory. */
+  memoryFolder(name: string): string;
   remove(name: string): Promise<void>;
   /** Groups that are there. */
   list(): Promise<readonly string[]>;

@@ -95,6 +95,13 @@ export class Computers {
     if (await this.#standstill.isFrozen(id, initOf(record))) await this.#standstill.thaw(id, initOf(record));
   }
 
+  /** Folder of the control group for memory of a computer that stands still. */
+  async frozenMemory(id: string): Promise<string | undefined> {
+    const record = await this.#living(id);
+    if (record === undefined || !(await this.#standstill.isFrozen(id, initOf(record)))) return undefined;
+    return this.#surroundings.cgroups?.memoryFolder(id);
+  }
+
   async changeLimits(id: string, limits: Limits): Promise<void> {
     if ((await this.#living(id)) !== undefined) await this.#surroundings.cgroups?.change(id, limits);
   }

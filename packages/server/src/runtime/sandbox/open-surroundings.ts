@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DriverError } from "../driver.ts";
 import type { DriverOptions } from "../driver-options.ts";
+import { readMounts } from "../mount-lines.ts";
 import { carryBubblewrap, OWN_BUBBLEWRAP } from "./carried-bubblewrap.ts";
 import { CgroupV1 } from "./cgroup-v1.ts";
 import { CgroupV2 } from "./cgroup-v2.ts";
@@ -15,7 +16,6 @@ import { findIdMapping } from "./id-map.ts";
 import { findIdentityMount } from "./identity-mount.ts";
 import { Launcher } from "./launcher.ts";
 import { Layout } from "./layout.ts";
-import { readMounts } from "./mount-lines.ts";
 import { findProgram, PROGRAMS, runProgram } from "./programs.ts";
 import { words } from "./shell.ts";
 import { Standbys } from "./standby.ts";
@@ -67,6 +67,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     certificates: options.certificates,
     rootDirectory,
     egress: options.egress,
+    returnMemoryAfterMs: options.returnMemoryAfterMs,
     log: options.log,
   };
 }

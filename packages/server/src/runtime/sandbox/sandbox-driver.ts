@@ -11,6 +11,7 @@ import type {
   ObservedComputer,
   RuntimeDriver,
 } from "../driver.ts";
+import { MemoryReturn } from "../memory-return.ts";
 import { persist } from "../persistence.ts";
 import { Artifacts } from "./artifacts.ts";
 import { BuildRecords } from "./build-records.ts";
@@ -44,6 +45,7 @@ class SandboxDriver implements RuntimeDriver {
   readonly #computers: Computers;
   readonly #artifacts: Artifacts;
   readonly #builds: BuildRecords;
+  readonly #memory: MemoryReturn;
   readonly #turns = new Exclusive();
   #toolchain: Promise<string> | undefined;
 
@@ -54,6 +56,11 @@ class SandboxDriver implements RuntimeDriver {
     this.#computers = new Computers(surroundings, this.#ends, this.#wayOut);
     this.#artifacts = new Artifacts(surroundings);
     this.#builds = new BuildRecords(surroundings.layout, this.#artifacts);
+    this.#memory = new MemoryReturn({
+      groupOf: (id) => this.#computers.frozenMemory(id),
+      afterMs: surroundings.returnMemoryAfterMs,
+      log: surroundings.log,
+    });
   }
 
   takeUp(): Promise<void> {
@@ -65,6 +72,7 @@ class SandboxDriver implements RuntimeDriver {
   }
 
   start(spec: ComputerSpec, signal: AbortSignal): Promise<ObservedComputer> {
+    this.#memory.cancel(spec.id);
     return this.#turns.run(spec.id, async () => {
       await this.#computers.start(spec, signal);
       return this.#computers.observe(spec.id);
@@ -72,14 +80,19 @@ class SandboxDriver implements RuntimeDriver {
   }
 
   stop(id: string, graceMs: number): Promise<void> {
+    this.#memory.cancel(id);
     return this.#turns.run(id, () => this.#computers.stop(id, graceMs));
   }
 
   freeze(id: string): Promise<void> {
-    return this.#turns.run(id, () => this.#computers.freeze(id));
+    return this.#turns.run(id, async () => {
+      await this.#computers.freeze(id);
+      this.#memory.plan(id);
+    });
   }
 
   thaw(id: string): Promise<void> {
+    this.#memory.cancel(id);
     return this.#turns.run(id, () => this.#computers.thaw(id));
   }
 
@@ -99,6 +112,7 @@ class SandboxDriver implements RuntimeDriver {
   }
 
   remove(id: string, { volume }: { readonly volume: boolean }): Promise<void> {
+    this.#memory.cancel(id);
     return this.#turns.run(id, async () => {
       await this.#computers.remove(id);
       if (volume) await this.#surroundings.volumes.remove(id);
@@ -170,6 +184,7 @@ class SandboxDriver implements RuntimeDriver {
 
   /** Computers stay as they are. */
   async close(): Promise<void> {
+    this.#memory.close();
     this.#ends.close();
     await this.#wayOut.close();
     await this.#surroundings.standbys.close();

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { parseMounts } from "./mount-lines.ts";
+import { parseMounts } from "../mount-lines.ts";
 import { quote, words } from "./shell.ts";
 import { Stage } from "./stage.ts";
 

@@ -38,5 +38,6 @@ export interface Surroundings {
   /** An unpacked session image instead of the machine's `/usr`. */
   readonly rootDirectory: string | null;
   readonly egress: DriverOptions["egress"];
+  readonly returnMemoryAfterMs: number | undefined;
   readonly log: Logger;
 }
