@@ -5,13 +5,17 @@ import { appendEvents } from "../packages/server/src/store/events.ts";
 import { insertSession, updateSession } from "../packages/server/src/store/sessions.ts";
 import { findSpace } from "../packages/server/src/store/spaces.ts";
 import { openStore } from "../packages/server/src/store/store.ts";
-import { TestServer } from "../test/support/test-server.ts";
+import { openSwap } from "../test/support/swap.ts";
+import { type Client, TestServer } from "../test/support/test-server.ts";
 import type { Report } from "./report.ts";
 import type { Runtime } from "./target.ts";
 
 const RECORDS = 1000;
 const STREAMS = 200;
 const IDLE_MS = 8000;
+/** From the freeze until all is given back. */
+const RETURN_MS = 15_000;
+const SWAP_MIB = 256;
 const MIB = 1024;
 
 /** The server with many sessions that rest and many who listen, and one computer that nobody uses. */
@@ -32,25 +36,65 @@ export async function benchMemory(runtime: Runtime, report: Report): Promise<voi
     const goal = "≤ 150 MB";
     const name = `${runtime}: server with ${RECORDS} records, ${STREAMS} streams`;
     report.value(name, "MiB", memoryOf(server.pid, "VmRSS"), { goal });
-    report.value(`${runtime}:   of it the most there was`, "MiB", memoryOf(server.pid, "VmHWM"));
+    report.value(`${runtime}:   of it its own alone`, "MiB", privateOf(server.pid));
+    report.value(`${runtime}:   the most there was`, "MiB", memoryOf(server.pid, "VmHWM"));
     leaving.abort();
     await Promise.all(waiting);
 
-    const before = new Set(hostProcesses());
     const space = "memory";
-    await client.call("spaces.create", { body: { name: space, settings: { idle: { freeze_after_s: 15 } } } });
+    await client.call("spaces.create", { body: { name: space, settings: { idle: { freeze_after_s: 10 } } } });
     const { id } = await client.call("sessions.create", { body: { space, wait: "ready" } });
     await sleep(IDLE_MS);
-    const hosts = hostProcesses().filter((pid) => !before.has(pid));
+    const hosts = hostProcesses(server.home);
     const held = () => hosts.reduce((sum, pid) => sum + privateOf(pid), 0);
     report.value(`${runtime}: private memory of an idle computer`, "MiB", held(), { goal: "≤ 10 MiB" });
-    while ((await client.call("sessions.get", { params: { id } })).tier !== "frozen") await sleep(100);
+    const frozen = async () => {
+      while ((await client.call("sessions.get", { params: { id } })).tier !== "frozen") await sleep(100);
+    };
+    await frozen();
     await sleep(1000);
-    report.value(`${runtime}: private memory of a frozen one`, "MiB", held(), { goal: "≤ 4 MiB" });
+    report.value(`${runtime}: private memory of a frozen one`, "MiB", held());
+    const swap = await openSwap(SWAP_MIB);
+    if (swap === undefined)
+      report.skipped(`${runtime}: private memory of a frozen one, with swap`, "none can be added");
+    else {
+      try {
+        await benchSwap({ runtime, report, client, id, frozen, held });
+      } finally {
+        await swap.close();
+      }
+    }
     await client.call("sessions.delete", { params: { id } });
   } finally {
     await server.destroy();
   }
+}
+
+interface SwapTarget {
+  readonly runtime: Runtime;
+  readonly report: Report;
+  readonly client: Client;
+  readonly id: string;
+  readonly frozen: () => Promise<void>;
+  /** MiB of the session's host. */
+  readonly held: () => number;
+}
+
+/** What a frozen computer keeps where the kernel can swap, and what it costs to use it again. */
+async function benchSwap({ runtime, report, client, id, frozen, held }: SwapTarget): Promise<void> {
+  const exec = async () => {
+    const start = performance.now();
+    await client.call("sessions.exec", { params: { id }, body: { command: "echo ok" } });
+    return performance.now() - start;
+  };
+  await exec();
+  await frozen();
+  const plain = await exec();
+  await frozen();
+  await sleep(RETURN_MS);
+  report.value(`${runtime}: private memory of a frozen one, with swap`, "MiB", held(), { goal: "≤ 4 MiB" });
+  const floor = { name: "when just frozen", value: plain };
+  report.value(`${runtime}: thaw and first exec, from swap`, "ms", await exec(), { floor });
 }
 
 /** Sessions as they are after a long rest. */
@@ -81,11 +125,12 @@ async function fill(path: string): Promise<readonly string[]> {
   }
 }
 
-/** The hosts themselves; what starts them is shared memory of small programs. */
-function hostProcesses(): readonly number[] {
+/** The hosts of a server themselves, told by what is mounted there; what starts them is shared memory of small programs. */
+function hostProcesses(home: string): readonly number[] {
   return readdirSync("/proc")
     .map(Number)
-    .filter((pid) => pid > 0 && /node\0.*host\.mjs\0$/s.test(textOf(`/proc/${pid}/cmdline`)) && !isInit(pid));
+    .filter((pid) => pid > 0 && /node\0.*host\.mjs\0$/s.test(textOf(`/proc/${pid}/cmdline`)) && !isInit(pid))
+    .filter((pid) => textOf(`/proc/${pid}/mountinfo`).includes(home));
 }
 
 function isInit(pid: number): boolean {
