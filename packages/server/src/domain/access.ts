@@ -60,11 +60,12 @@ export function plainResource(name: string): string {
 
 const lists = (values: readonly string[], value: string): boolean => values.includes("*") || values.includes(value);
 
+const isAbout = ({ resources }: Rule, resource: Resource): boolean =>
+  resources.includes("*") || resources.some((name) => plainResource(name) === resource);
+
 /** Whether a rule is about this verb on this resource, whatever the names. */
 export function ruleCovers(rule: Rule, verb: Verb, resource: Resource): boolean {
-  return (
-    lists(rule.api_groups, API_GROUP) && lists(rule.verbs, verb) && lists(rule.resources.map(plainResource), resource)
-  );
+  return lists(rule.api_groups, API_GROUP) && lists(rule.verbs, verb) && isAbout(rule, resource);
 }
 
 /** The names a rule narrows to; undefined is all of them. An empty list narrows nothing. */

@@ -5,6 +5,7 @@ import { type AuditWords, noteOf } from "./call-audit.ts";
 import type { Api } from "./server.ts";
 
 const TOKEN_MAX = 8192;
+const SCHEME = "Bearer ";
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /** The token of an Authorization header. Throws `unauthenticated` where there is none. */
@@ -15,7 +16,10 @@ export function bearerToken(header: string | undefined): string {
       "Send a token: Authorization: Bearer <token>. POST /api/v0/auth/login gives one.",
     );
   }
-  const token = header.length > TOKEN_MAX ? undefined : BEARER.exec(header)?.[1];
+  // Nearly all are written so. What is no token after all will be found out by whoever reads it.
+  const isPlain = header.startsWith(SCHEME) && header.length > SCHEME.length && !header.includes(" ", SCHEME.length);
+  const found = isPlain ? header.slice(SCHEME.length) : BEARER.exec(header)?.[1];
+  const token = header.length > TOKEN_MAX ? undefined : found;
   if (token === undefined) {
     throw new RaworcError("unauthenticated", "The Authorization header is not of the form: Bearer <token>.");
   }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Logger, quoted, writtenLog } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Cause } from "../telemetry/operations.ts";
@@ -31,14 +31,13 @@ export interface RequestObserver {
 }
 
 /**
- * Tells of each request when it has ended: one line in the log, figures, and a span. Queries are never told. This is done
- * for every request, so it is one hook, and one listener.
+ * Tells of each request when it has ended: one line in the log, figures, and a span. Queries are never told. To be called
+ * with each request when it comes.
  */
-export function observeRequests(
-  fastify: FastifyInstance,
+export function requestObservation(
   options: ObservationOptions,
   observer: RequestObserver,
-): void {
+): (request: FastifyRequest, reply: FastifyReply) => void {
   const { metrics, tracing } = options;
   const writeLine = writtenLog(options.log);
   const ended = (request: FastifyRequest, { raw }: FastifyReply, beganAt: number): void => {
@@ -73,12 +72,11 @@ export function observeRequests(
       },
     });
   };
-  fastify.addHook("onRequest", (request, reply, done) => {
+  return (request, reply) => {
     const beganAt = performance.now();
     observer.began();
     metrics?.requestBegan();
     if (tracing !== undefined) begin(request, tracing);
     reply.raw.on("close", () => ended(request, reply, beganAt));
-    done();
-  });
+  };
 }

@@ -19,7 +19,7 @@ import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
 import { problemOf, rawProblemAnswer, SECURITY_HEADERS, sendProblem } from "./problems.ts";
 import { RequestLog } from "./request-log.ts";
-import { observeRequests } from "./request-observation.ts";
+import { requestObservation } from "./request-observation.ts";
 import type { RequestRates } from "./request-rates.ts";
 import { acceptUpgrades, isWebSocket } from "./upgrades.ts";
 
@@ -130,16 +130,18 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     for (const name of [method].flat()) registered.push({ method: name, path: url, guard });
   });
   const drain = new Drain(fastify);
-  observeRequests(fastify, options, drain);
+  const observe = requestObservation(options, drain);
+  // One hook: each more would cost every request as much as what is done in it.
   fastify.addHook("onRequest", (request, reply, done) => {
+    observe(request, reply);
     request.log = new RequestLog(log, request.id);
     reply.log = request.log;
     prepareAnswer(request, reply);
+    limitBodyTime(request, reply, BODY_TIMEOUT);
     done(drain.refusal);
   });
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
   acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
-  limitBodyTime(fastify, BODY_TIMEOUT);
   acceptJsonOnly(fastify);
   answerUnknownPaths(fastify, registered);
   fastify.setErrorHandler((error, request, reply) => {

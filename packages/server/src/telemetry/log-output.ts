@@ -5,12 +5,14 @@ import type { DestinationStream } from "pino";
 const BUFFER_MAX = 15 * 1024;
 /** Milliseconds until a reader that is behind is offered more. */
 const FULL_PAUSE = 10;
+/** Milliseconds in which lines are gathered. */
+const GATHER = 5;
 const STDOUT = 1;
 
 /**
- * Standard output for log lines: those of one turn of the event loop are written together, since a write costs more than
- * the lines do. What is still here when the process ends is written then. Nothing waits for a disk: what the system has
- * taken outlives this process.
+ * Standard output for log lines: those of some milliseconds are written together, since a write costs more than the lines
+ * do. What is still here when the process ends is written then; one that is killed loses those milliseconds. Nothing waits
+ * for a disk: what the system has taken outlives this process.
  */
 export function bufferedOutput(file: number = STDOUT): DestinationStream {
   let lines = "";
@@ -28,7 +30,7 @@ export function bufferedOutput(file: number = STDOUT): DestinationStream {
       if (lines.length >= BUFFER_MAX) flush();
       if (isDue) return;
       isDue = true;
-      setImmediate(flush);
+      setTimeout(flush, GATHER);
     },
   };
 }

@@ -18,7 +18,7 @@ const RUNNING = "raworc_http_requests_in_flight";
  */
 export class RequestFigures {
   /** By route, status and method: there are as many as routes have statuses. */
-  readonly #series = new Map<string, Map<string, Series>>();
+  readonly #series = new Map<string, Map<number, Map<string, Series>>>();
   #running = 0;
 
   began(): void {
@@ -35,7 +35,9 @@ export class RequestFigures {
 
   /** In the text format of Prometheus. */
   text(): string {
-    const all = [...this.#series.values()].flatMap((series) => [...series.values()]);
+    const all = [...this.#series.values()].flatMap((ofRoute) =>
+      [...ofRoute.values()].flatMap((ofStatus) => [...ofStatus.values()]),
+    );
     const total = all.map(({ counts, labels }) => `${TOTAL}{${labels}} ${sumOf(counts)}`);
     return [
       ...headed(TOTAL, "Requests answered", "counter", total),
@@ -51,12 +53,16 @@ export class RequestFigures {
       ofRoute = new Map();
       this.#series.set(route, ofRoute);
     }
-    const key = `${method} ${status}`;
-    let series = ofRoute.get(key);
+    let ofStatus = ofRoute.get(status);
+    if (ofStatus === undefined) {
+      ofStatus = new Map();
+      ofRoute.set(status, ofStatus);
+    }
+    let series = ofStatus.get(method);
     if (series === undefined) {
       const labels = `method="${method}",route="${route}",status="${status}"`;
       series = { labels, counts: new Array(BUCKETS.length + 1).fill(0), sum: 0 };
-      ofRoute.set(key, series);
+      ofStatus.set(method, series);
     }
     series.sum += seconds;
     return series;
