@@ -11,7 +11,8 @@ import { insertSession } from "../../packages/server/src/store/sessions.ts";
 import { ensureInstance } from "../../packages/server/src/store/settings.ts";
 import { ensureDefaultSpace } from "../../packages/server/src/store/spaces.ts";
 import { openStore, type Store, type Transaction } from "../../packages/server/src/store/store.ts";
-import { MariadbServer } from "../support/mariadb.ts";
+import { databaseProduct } from "../support/database-products.ts";
+import { DatabaseServer } from "../support/database-server.ts";
 import { describeWith } from "../support/requirements.ts";
 
 async function newSession(store: Store): Promise<string> {
@@ -35,12 +36,12 @@ const message = (sessionId: string, content: string) => ({
 });
 
 describeWith(["mariadb"], "a database that is lost in the middle of work", () => {
-  let server: MariadbServer;
+  let server: DatabaseServer;
   let url: string;
   let store: Store;
 
   beforeAll(async () => {
-    server = await MariadbServer.start();
+    server = await DatabaseServer.start();
   });
   beforeEach(async () => {
     url = await server.database();
@@ -207,10 +208,10 @@ describeWith(["mariadb"], "a database that is lost in the middle of work", () =>
 });
 
 describeWith(["mariadb"], "a database that can't be used", () => {
-  let server: MariadbServer;
+  let server: DatabaseServer;
 
   beforeAll(async () => {
-    server = await MariadbServer.start(["--max-allowed-packet=16M"]);
+    server = await DatabaseServer.start(["--max-allowed-packet=16M", ...databaseProduct().withoutTls]);
   });
   afterAll(() => server?.destroy());
 

@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openStore, type Store } from "../../packages/server/src/store/store.ts";
-import { MariadbServer } from "../support/mariadb.ts";
+import { databaseProduct } from "../support/database-products.ts";
+import { DatabaseServer, placeInRoot } from "../support/database-server.ts";
 import { describeWith } from "../support/requirements.ts";
 
 describeWith(["mariadb"], "a database behind TLS", () => {
   let directory: string;
-  let server: MariadbServer;
+  let server: DatabaseServer;
 
   /** A certificate that is its own authority, for one address. */
   function makeCertificate(name: string, address: string): { certificate: string; key: string } {
@@ -24,11 +25,12 @@ describeWith(["mariadb"], "a database behind TLS", () => {
   }
 
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), "raworc-tls-"));
+    const product = databaseProduct();
+    directory = await mkdtemp(join(product.root, tmpdir(), "raworc-tls-"));
     const { certificate, key } = makeCertificate("server", "DNS:database.example");
-    server = await MariadbServer.start([
-      `--ssl-cert=${certificate}`,
-      `--ssl-key=${key}`,
+    server = await DatabaseServer.start([
+      `--ssl-cert=${placeInRoot(product, certificate)}`,
+      `--ssl-key=${placeInRoot(product, key)}`,
       "--require-secure-transport=on",
     ]);
   });
@@ -55,7 +57,7 @@ describeWith(["mariadb"], "a database behind TLS", () => {
       await store.check(5000);
       await store.close();
     }
-    await expect(opening({ "ssl-mode": "DISABLED" })).rejects.toThrow(/asks for TLS needs ssl-mode=REQUIRED/);
+    await expect(opening({ "ssl-mode": "DISABLED" })).rejects.toThrow(/asks for TLS.* needs ssl-mode=REQUIRED/);
     await expect(opening({ "ssl-mode": "VERIFY_CA" })).rejects.toThrow(/was not accepted.*ssl-ca/);
     await expect(opening({ "ssl-mode": "VERIFY_CA", ...other })).rejects.toThrow(/was not accepted.*ssl-ca/);
     // The certificate is for another name than the one that is called.

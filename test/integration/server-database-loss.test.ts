@@ -1,7 +1,7 @@
 import type { Message } from "@raworc/contract";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DatabaseServer } from "../support/database-server.ts";
 import { deployAgents } from "../support/deploy.ts";
-import { MariadbServer } from "../support/mariadb.ts";
 import { PROBE_AGENTS } from "../support/probe-agents.ts";
 import { Repository } from "../support/repository.ts";
 import { describeWith } from "../support/requirements.ts";
@@ -9,13 +9,13 @@ import { type Client, TestServer } from "../support/test-server.ts";
 
 describeWith(["mariadb", "sandbox"], "a server whose database is killed and started again", () => {
   let repository: Repository;
-  let database: MariadbServer;
+  let database: DatabaseServer;
   let server: TestServer;
   let client: Client;
 
   beforeAll(async () => {
     repository = new Repository(PROBE_AGENTS);
-    database = await MariadbServer.start();
+    database = await DatabaseServer.start();
     const environment = { DATABASE_URL: await database.database() };
     server = await TestServer.start({ runtime: "sandbox", environment });
     client = await server.client();

@@ -5,7 +5,8 @@ import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { DatabaseAddress } from "../../packages/server/src/config.ts";
 import { openStore } from "../../packages/server/src/store/store.ts";
-import { MariadbServer } from "./mariadb.ts";
+import { databaseProduct, findDatabaseProduct } from "./database-products.ts";
+import { DatabaseServer } from "./database-server.ts";
 import { describeWith } from "./requirements.ts";
 
 /** Databases that suites of the store run on. RAWORC_TEST_DATABASES narrows them: `sqlite`, or `mariadb,sqlite`. */
@@ -24,7 +25,8 @@ export interface TestDatabases {
 export function describeDatabases(name: string, body: (databases: TestDatabases) => void): void {
   const wanted = process.env["RAWORC_TEST_DATABASES"]?.split(",") ?? KINDS;
   if (wanted.includes("sqlite")) describe(`${name} on SQLite`, () => body(sqliteDatabases()));
-  if (wanted.includes("mariadb")) describeWith(["mariadb"], `${name} on MariaDB`, () => body(mariadbDatabases()));
+  if (wanted.includes("mariadb"))
+    describeWith(["mariadb"], `${name} on ${findDatabaseProduct()?.name ?? "MariaDB"}`, () => body(mariadbDatabases()));
 }
 
 function sqliteDatabases(): TestDatabases {
@@ -42,13 +44,12 @@ function sqliteDatabases(): TestDatabases {
 }
 
 /** No machine dies in these suites, so nothing waits for the disk. */
-const UNSAFE = ["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--sync-frm=0"];
-
 function mariadbDatabases(): TestDatabases {
-  let server: MariadbServer;
+  const product = databaseProduct();
+  let server: DatabaseServer;
   let prepared: PreparedDatabase | undefined;
   beforeAll(async () => {
-    server = await MariadbServer.start(UNSAFE);
+    server = await DatabaseServer.start(product.unsafeSettings, product);
   });
   afterAll(() => server?.destroy());
   return {

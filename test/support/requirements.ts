@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { request } from "node:http";
 import { describe } from "vitest";
-import { mariadbProgram } from "./mariadb.ts";
+import { findDatabaseProduct } from "./database-products.ts";
 
 /** Real things that a suite may need and a machine may lack. */
 export type Requirement = "docker" | "sandbox" | "python" | "cargo" | "mariadb";
@@ -35,7 +35,7 @@ const found: Record<Requirement, boolean> = {
   python: succeeds("python3", ["--version"]),
   // Rustup's, first on the PATH, may belong to another home; sandboxes have the system's all the same.
   cargo: succeeds("cargo", ["--version"]) || succeeds("/usr/bin/cargo", ["--version"]),
-  mariadb: mariadbProgram() !== undefined,
+  mariadb: findDatabaseProduct() !== undefined,
 };
 
 export function has(requirement: Requirement): boolean {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@raworc/client";
+import { DatabaseServer } from "../support/database-server.ts";
 import { deployAgents } from "../support/deploy.ts";
-import { MariadbServer } from "../support/mariadb.ts";
 import { Repository } from "../support/repository.ts";
 import { type Client, TestServer } from "../support/test-server.ts";
 import { COUNTER_AGENT } from "./counter-agent.ts";
@@ -33,7 +33,7 @@ export async function torture(options: TortureOptions): Promise<History> {
   const history = new History();
   const random = new Random(options.seed);
   const repository = new Repository(COUNTER_AGENT);
-  const database = options.database === "mariadb" ? await MariadbServer.start() : undefined;
+  const database = options.database === "mariadb" ? await DatabaseServer.start() : undefined;
   const environment = database === undefined ? {} : { DATABASE_URL: await database.database() };
   const server = await TestServer.start({ runtime: options.runtime, environment });
   const machine = new Machine(options.runtime, server.home);
@@ -71,7 +71,7 @@ async function prepare(client: Client, repository: string, machine: Machine): Pr
 interface Life {
   readonly options: TortureOptions;
   readonly server: TestServer;
-  readonly database: MariadbServer | undefined;
+  readonly database: DatabaseServer | undefined;
   readonly machine: Machine;
   readonly ledger: Ledger;
   readonly history: History;

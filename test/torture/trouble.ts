@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FAULT_MOMENTS, FAULT_POINTS } from "../../packages/server/src/domain/faults.ts";
-import type { MariadbServer } from "../support/mariadb.ts";
+import type { DatabaseServer } from "../support/database-server.ts";
 import type { TestServer } from "../support/test-server.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
@@ -9,7 +9,7 @@ import type { Random } from "./random.ts";
 
 export interface TroubleOptions {
   readonly server: TestServer;
-  readonly database: MariadbServer | undefined;
+  readonly database: DatabaseServer | undefined;
   readonly machine: Machine;
   readonly ledger: Ledger;
   readonly history: History;

@@ -53,7 +53,7 @@ async function inTransaction(database: Kysely<Database>, migrations: typeof MIGR
 /** The lock is the connection's, and gone with it. */
 async function lockedByName(database: Kysely<Database>, migrations: typeof MIGRATIONS): Promise<void> {
   await database.connection().execute(async (connection) => {
-    const name = sql`concat('raworc migration ', left(sha1(database()), 32))`;
+    const name = sql`concat('raworc migration ', left(sha2(database(), 256), 32))`;
     const { rows } = await sql<{ taken: number | null }>`select get_lock(${name}, ${LOCK_WAIT_S}) as taken`.execute(
       connection,
     );

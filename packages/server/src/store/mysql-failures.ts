@@ -30,6 +30,7 @@ const UNREACHABLE_NUMBERS: ReadonlySet<number> = new Set([
   1317, // interrupted, as by a shutdown
   1836, // read-only mode
   1927, // connection was killed (MariaDB)
+  3169, // session was killed (MySQL)
   4031, // disconnected for inactivity (MySQL)
 ]);
 

@@ -88,6 +88,10 @@ function explain(error: unknown, address: MysqlAddress): string {
     const encrypted = address.tls === "DISABLED" ? " A server that asks for TLS needs ssl-mode=REQUIRED." : "";
     return `The database ${name} refuses the user ${connection.user}. Check user and password in DATABASE_URL, and that the user has all rights on the database.${encrypted}`;
   }
+  // MySQL's own; MariaDB refuses the user.
+  if (code === "ER_SECURE_TRANSPORT_REQUIRED") {
+    return `The database ${name} asks for TLS, which needs ssl-mode=REQUIRED in DATABASE_URL, or a stricter one.`;
+  }
   if (code === "ER_BAD_DB_ERROR") {
     return `There is no database ${connection.database} on ${name}. Make it: CREATE DATABASE \`${connection.database}\` CHARACTER SET utf8mb4.`;
   }

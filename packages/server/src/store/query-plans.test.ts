@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { type CompiledQuery, Kysely, MysqlDialect, SqliteDialect, sql } from "kysely";
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeDatabases } from "../../../../test/support/databases.ts";
 import { fill, id, time } from "../../../../test/support/filled-database.ts";
 import type { DatabaseAddress } from "../config.ts";
@@ -163,7 +163,7 @@ function connect(address: DatabaseAddress, log: (query: CompiledQuery) => void):
 
 async function plan(database: Kysely<Database>, query: CompiledQuery): Promise<string> {
   const mysql = dialectOf(database) === "mysql";
-  const explain = `${mysql ? "explain" : "explain query plan"} ${query.sql}`;
+  const explain = `${mysql ? "explain format = traditional" : "explain query plan"} ${query.sql}`;
   const node = sql.raw(explain).toOperationNode() as never;
   const { rows } = await database.executeQuery<Record<string, unknown>>({ ...query, sql: explain, query: node });
   return rows.map((row) => (mysql ? JSON.stringify(row) : String(row["detail"]))).join("\n");
@@ -179,6 +179,21 @@ async function faults(database: Kysely<Database>, query: CompiledQuery): Promise
 }
 
 describeDatabases("query plans", (databases) => {
+  let database: Kysely<Database>;
+  let seen: CompiledQuery[] = [];
+
+  beforeAll(async () => {
+    database = connect(await databases.create(), (query) => seen.push(query));
+    await migrate(database);
+    await fill(database);
+    // MySQL counts by itself, some time later; SQLite has no counts unless it is asked, as here.
+    if (databases.kind === "mariadb") {
+      const tables = await database.introspection.getTables();
+      await sql`analyze table ${sql.join(tables.map(({ name }) => sql.table(name)))}`.execute(database);
+    }
+  });
+  afterAll(() => database?.destroy());
+
   it("are known of every list there is", async () => {
     const files = (await readdir(new URL(".", import.meta.url))).filter((name) => /^[a-z-]+\.ts$/.test(name));
     const names = new Set<string>();
@@ -190,47 +205,27 @@ describeDatabases("query plans", (databases) => {
   });
 
   it("read by an index, in its order", async () => {
-    let seen: CompiledQuery[] = [];
-    const database = connect(await databases.create(), (query) => seen.push(query));
-    try {
-      await migrate(database);
-      await fill(database);
-      // MySQL counts by itself, some time later; SQLite has no counts unless it is asked, as here.
-      if (databases.kind === "mariadb") {
-        const tables = await database.introspection.getTables();
-        await sql`analyze table ${sql.join(tables.map(({ name }) => sql.table(name)))}`.execute(database);
-      }
-      const found: string[] = [];
-      for (const [name, calls] of Object.entries(LISTS)) {
-        if (WHOLE.has(name)) continue;
-        for (const call of calls) {
-          seen = [];
-          await call(database);
-          for (const query of [...seen]) {
-            const { scans, sorts } = await faults(database, query);
-            const slow = SORTED.has(name) ? scans : [...scans, ...sorts];
-            found.push(...slow.map((line) => `${name}: ${line}\n  ${query.sql}`));
-          }
+    const found: string[] = [];
+    for (const [name, calls] of Object.entries(LISTS)) {
+      if (WHOLE.has(name)) continue;
+      for (const call of calls) {
+        seen = [];
+        await call(database);
+        for (const query of [...seen]) {
+          const { scans, sorts } = await faults(database, query);
+          const slow = SORTED.has(name) ? scans : [...scans, ...sorts];
+          found.push(...slow.map((line) => `${name}: ${line}\n  ${query.sql}`));
         }
       }
-      expect(found.join("\n")).toBe("");
-    } finally {
-      await database.destroy();
     }
+    expect(found.join("\n")).toBe("");
   });
 
   it("look for a message to handle among the unfinished ones alone", async () => {
-    const seen: CompiledQuery[] = [];
-    const database = connect(await databases.create(), (query) => seen.push(query));
-    try {
-      await migrate(database);
-      for (const find of [findNextMessage, findRunningMessage, listUnfinishedMessages]) {
-        seen.length = 0;
-        await find(database, id("session", 1));
-        for (const query of [...seen]) expect(await plan(database, query)).toMatch(/messages_(unfinished|status)/);
-      }
-    } finally {
-      await database.destroy();
+    for (const find of [findNextMessage, findRunningMessage, listUnfinishedMessages]) {
+      seen = [];
+      await find(database, id("session", 1));
+      for (const query of [...seen]) expect(await plan(database, query)).toMatch(/messages_(unfinished|status)/);
     }
   });
 });

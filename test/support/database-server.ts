@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
+import { databaseProduct } from "./database-products.ts";
 
 const READY_MS = 60_000;
 
@@ -16,19 +16,31 @@ const SETTINGS = [
   "--max-allowed-packet=64M",
   "--max-connections=200",
   "--innodb-buffer-pool-size=64M",
-  "--innodb-log-file-size=16M",
   "--innodb-flush-log-at-trx-commit=1",
   "--key-buffer-size=1M",
   "--performance-schema=0",
 ];
 
-export function mariadbProgram(): string | undefined {
-  const folders = ["/usr/sbin", ...(process.env["PATH"] ?? "").split(":")];
-  return folders.map((folder) => join(folder, "mariadbd")).find((path) => existsSync(path));
+/** What makes and runs databases. */
+export interface DatabaseProduct {
+  readonly name: string;
+  /** The root folder that it runs in: `/`, or one that it was unpacked into. */
+  readonly root: string;
+  readonly settings: readonly string[];
+  /** For data of no worth, which no machine's end may take. */
+  readonly unsafeSettings: readonly string[];
+  /** The words of a command that makes an empty data directory; a place within the root. */
+  readonly install: (data: string) => readonly string[];
+  readonly program: string;
+  readonly withoutTls: readonly string[];
+  /** Statements after the first start, for whoever is root at the socket. */
+  readonly firstStatements: readonly string[];
 }
 
-/** A real MariaDB of its own, on a private port and socket, with data that are thrown away. */
-export class MariadbServer {
+/** A real database server of its own, on a private port and socket, with data that are thrown away. */
+export class DatabaseServer {
+  readonly #product: DatabaseProduct;
+  /** Within the product's root. */
   readonly #directory: string;
   readonly #port: number;
   readonly #settings: readonly string[];
@@ -36,47 +48,40 @@ export class MariadbServer {
   #output = "";
   #databases = 0;
 
-  private constructor(directory: string, port: number, settings: readonly string[]) {
+  private constructor(product: DatabaseProduct, directory: string, port: number, settings: readonly string[]) {
+    this.#product = product;
     this.#directory = directory;
     this.#port = port;
     this.#settings = settings;
   }
 
-  static async start(settings: readonly string[] = []): Promise<MariadbServer> {
-    const directory = await mkdtemp(join(tmpdir(), "raworc-mariadb-"));
-    execFileSync(
-      "mariadb-install-db",
-      [
-        "--no-defaults",
-        `--user=${userInfo().username}`,
-        `--datadir=${join(directory, "data")}`,
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-        "--innodb-log-file-size=16M",
-      ],
-      { stdio: "ignore", env: environmentOf(directory) },
-    );
-    const server = new MariadbServer(directory, await freePort(), settings);
+  static async start(settings: readonly string[] = [], product = databaseProduct()): Promise<DatabaseServer> {
+    const path = await mkdtemp(join(product.root, tmpdir(), "raworc-database-"));
+    const directory = placeInRoot(product, path);
+    const [program = "", ...words] = inRoot(product, product.install(join(directory, "data")));
+    execFileSync(program, words, { stdio: "ignore", env: environmentOf(directory) });
+    const server = new DatabaseServer(product, directory, await freePort(), settings);
     await server.start();
+    for (const statement of product.firstStatements) await server.execute(statement);
     return server;
   }
 
   /** Starts it, or starts it again with the data that are there. */
   async start(): Promise<void> {
-    const child = spawn(
-      mariadbProgram() ?? "mariadbd",
-      [
-        "--no-defaults",
-        `--user=${userInfo().username}`,
-        `--datadir=${join(this.#directory, "data")}`,
-        `--socket=${this.socket}`,
-        `--pid-file=${join(this.#directory, "pid")}`,
-        `--port=${this.#port}`,
-        ...SETTINGS,
-        ...this.#settings,
-      ],
-      { stdio: ["ignore", "ignore", "pipe"], env: environmentOf(this.#directory) },
-    );
+    const words = [
+      this.#product.program,
+      "--no-defaults",
+      `--user=${userInfo().username}`,
+      `--datadir=${join(this.#directory, "data")}`,
+      `--socket=${join(this.#directory, "socket")}`,
+      `--pid-file=${join(this.#directory, "pid")}`,
+      `--port=${this.#port}`,
+      ...SETTINGS,
+      ...this.#product.settings,
+      ...this.#settings,
+    ];
+    const [program = "", ...others] = inRoot(this.#product, words);
+    const child = spawn(program, others, { stdio: ["ignore", "ignore", "pipe"], env: environmentOf(this.#directory) });
     this.#process = child;
     this.#output = "";
     const ready = new Promise<boolean>((resolve) => {
@@ -87,11 +92,11 @@ export class MariadbServer {
       child.once("exit", () => resolve(false));
       setTimeout(() => resolve(false), READY_MS).unref();
     });
-    if (!(await ready)) throw new Error(`MariaDB did not start:\n${this.#output}`);
+    if (!(await ready)) throw new Error(`${this.#product.name} did not start:\n${this.#output}`);
   }
 
   get socket(): string {
-    return join(this.#directory, "socket");
+    return join(this.#product.root, this.#directory, "socket");
   }
 
   /** Makes an empty database and gives its address, as DATABASE_URL takes it. */
@@ -129,7 +134,7 @@ export class MariadbServer {
   /** Stops it and throws its data away. */
   async destroy(): Promise<void> {
     await this.#end("SIGKILL");
-    await rm(this.#directory, { recursive: true, force: true });
+    await rm(join(this.#product.root, this.#directory), { recursive: true, force: true });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -139,6 +144,16 @@ export class MariadbServer {
     child.kill(signal);
     await exited;
   }
+}
+
+/** How a file of the machine is called within a product's root, which it must lie below. */
+export function placeInRoot({ root }: DatabaseProduct, path: string): string {
+  return root === "/" ? path : path.slice(root.length);
+}
+
+/** The root's own process, not one around it: it is paused and killed. */
+function inRoot({ root }: DatabaseProduct, words: readonly string[]): readonly string[] {
+  return root === "/" ? words : ["chroot", root, ...words];
 }
 
 /** One that starts removes all temporary tables where it keeps its own. */
