@@ -128,7 +128,7 @@ describe("paths, methods and bodies", () => {
     expect(await post(`"${"x".repeat(8 * 1024 * 1024)}"`, {})).toEqual([413, "too_large"]);
   });
 
-  test("what is no HTTP, or has endless headers, gets a problem and no more", async () => {
+  test("what is no HTTP, has endless headers or no host, gets a problem and no more", async () => {
     const { port } = new URL(await listen(start()));
     const ask = async (request: string) => {
       const socket = connect(Number(port), "127.0.0.1");
@@ -138,6 +138,9 @@ describe("paths, methods and bodies", () => {
     expect(await ask("nonsense\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 .*"code":"bad_request"/s);
     const endless = `GET ${PATH} HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`;
     expect(await ask(endless)).toMatch(/^HTTP\/1\.1 413 .*"code":"too_large"/s);
+    const hostless = `GET ${PATH} HTTP/1.1\r\nConnection: close\r\n\r\n`;
+    expect(await ask(hostless)).toMatch(/^HTTP\/1\.1 400 .*Host header.*"code":"bad_request"/s);
+    expect(await ask(`GET ${PATH} HTTP/1.0\r\n\r\n`)).toMatch(/^HTTP\/1\.1 404 /);
   });
 });
 

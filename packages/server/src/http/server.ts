@@ -109,7 +109,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     bodyLimit: BODY_MAX,
     // Uploads last as long as they last: other bodies have a time of their own.
     requestTimeout: 0,
-    http: { headersTimeout: HEADERS_TIMEOUT, shouldUpgradeCallback: isWebSocket },
+    http: { headersTimeout: HEADERS_TIMEOUT, shouldUpgradeCallback: isWebSocket, requireHostHeader: false },
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     return503OnClosing: false,
     forceCloseConnections: "idle",
@@ -138,7 +138,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     reply.log = request.log;
     prepareAnswer(request, reply);
     limitBodyTime(request, reply, BODY_TIMEOUT);
-    done(drain.refusal);
+    done(drain.refusal ?? refusalOfHost(request.raw));
   });
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
   acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
@@ -179,6 +179,12 @@ export function page(
 
 function prepareAnswer(request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
+}
+
+/** Node.js would refuse it too, without saying why. */
+function refusalOfHost({ headers, httpVersion }: IncomingMessage): RaworcError | undefined {
+  if (headers.host !== undefined || httpVersion === "1.0") return undefined;
+  return new RaworcError("bad_request", "The request has no Host header, which HTTP/1.1 asks for. Send one.");
 }
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
