@@ -53,12 +53,16 @@ export function databaseWords(plan: ContainerPlan): string[] {
 }
 
 const UNCONFINED = ["--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"];
-/** What the operator does beyond the engine's calls: mounts disks from files, and sets the firewall's rules. */
+/**
+ * What the operator does beyond the engine's calls: mounts disks from files, sets the firewall's rules, and has the kernel take
+ * the memory of computers that stand still.
+ */
 const OPERATOR_RIGHTS = [
   ...["--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", ...UNCONFINED],
   ...["--mount", "type=bind,source=/dev,target=/dev"],
   // Block devices that are files, and what makes more of them.
   ...["--device-cgroup-rule", "b 7:* rmw", "--device-cgroup-rule", "c 10:237 rw"],
+  ...["--cgroupns", "host", "--mount", "type=bind,source=/sys/fs/cgroup,target=/sys/fs/cgroup"],
 ];
 /** To enter the machine's mounts. */
 const MACHINE_RIGHTS = ["--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", ...UNCONFINED];
