@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@raworc/client";
 import { API_BASE } from "@raworc/contract";
+import { SERVER_NODE_FLAGS } from "../packages/server/src/node-flags.ts";
 import { figuresOf } from "./figures.ts";
 import { runLoad } from "./load.ts";
 import type { Report } from "./report.ts";
@@ -23,8 +24,8 @@ export async function benchRequests(runtime: Runtime, report: Report): Promise<v
   const home = await mkdtemp(join(tmpdir(), "raworc-bench-"));
   const log = await open(join(home, "log"), "a");
   const children: ChildProcess[] = [];
-  const start = (program: string, environment: Record<string, string>): ChildProcess => {
-    const child = spawn(process.execPath, [program], {
+  const start = (program: string, environment: Record<string, string>, flags: readonly string[] = []): ChildProcess => {
+    const child = spawn(process.execPath, [...flags, program], {
       env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "/root", ...environment },
       stdio: ["ignore", log.fd, log.fd, "ipc"],
     });
@@ -32,13 +33,15 @@ export async function benchRequests(runtime: Runtime, report: Report): Promise<v
     return child;
   };
   try {
-    const server = start(MAIN, {
+    const settings = {
+      ...SERVER_NODE_FLAGS.environment,
       RAWORC_HOME: home,
       RAWORC_PORT: "0",
       RAWORC_RUNTIME: runtime,
       // All requests are one principal's.
       RAWORC_RATE_LIMIT: "0",
-    });
+    };
+    const server = start(MAIN, settings, SERVER_NODE_FLAGS.arguments);
     const [{ url }] = (await once(server, "message")) as [{ url: string }];
     const client = createClient({ server: url });
     const { token } = await client.call("auth.login", { body: { user: "admin", pass: "admin" } });

@@ -7,7 +7,6 @@ import { listDefaultPasswords } from "./access/first-accounts.ts";
 import { openIdentity } from "./access/identity.ts";
 import { type Config, isLoopback, refuseDefaultPasswords } from "./config.ts";
 import { CallAudit } from "./http/call-audit.ts";
-import { checkHostNames } from "./http/host-names.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { RequestRates } from "./http/request-rates.ts";
 import { registerRoutes } from "./http/routes.ts";
@@ -237,8 +236,8 @@ async function compose(
     checkAnswers: config.checkAnswers,
     trustedProxies: config.trustedProxies,
     crossOrigin: { origins: config.corsOrigins },
+    hostNames: isLoopback(config.host) ? config.allowedHosts : undefined,
   });
-  if (isLoopback(config.host)) checkHostNames(http, config.allowedHosts);
   registerRoutes(http, {
     store,
     databaseVersion,

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type Logger, quoted, writtenLog } from "../telemetry/log.ts";
+import { type Logger, lateLog, quoted } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Cause } from "../telemetry/operations.ts";
 import { parseTraceParent, type Tracing } from "../telemetry/tracing.ts";
@@ -39,7 +39,7 @@ export function requestObservation(
   observer: RequestObserver,
 ): (request: FastifyRequest, reply: FastifyReply) => void {
   const { metrics, tracing } = options;
-  const writeLine = writtenLog(options.log);
+  const writeLine = lateLog(options.log);
   const ended = (request: FastifyRequest, { raw }: FastifyReply, beganAt: number): void => {
     observer.ended();
     const { method } = request;
@@ -47,12 +47,14 @@ export function requestObservation(
     const { statusCode: status, writableFinished } = raw;
     const ms = Math.round((performance.now() - beganAt) * 1000) / 1000;
     const principal = request.caller?.principal.name ?? null;
+    const { id, ip } = request;
+    const path = pathOf(request);
     // Methods, and ids as they are taken or made, have nothing to escape.
-    const line =
-      `"request_id":"${request.id}","method":"${method}","route":${quotedOrNull(route)},` +
-      `"path":${quoted(pathOf(request))},"status":${status},"ms":${ms},"principal":${quotedOrNull(principal)},` +
-      `"address":${quotedOrNull(request.ip)}`;
-    writeLine(writableFinished ? line : `${line},"aborted":true`, "request");
+    const fields = (): string =>
+      `"request_id":"${id}","method":"${method}","route":${quotedOrNull(route)},` +
+      `"path":${quoted(path)},"status":${status},"ms":${ms},"principal":${quotedOrNull(principal)},` +
+      `"address":${quotedOrNull(ip)}${writableFinished ? "" : ',"aborted":true'}`;
+    writeLine(fields, "request");
     metrics?.requestEnded(method, route ?? "none", status, ms / 1000);
     request.span?.end({ "http.response.status_code": status, "enduser.id": principal ?? undefined }, status >= 500);
   };

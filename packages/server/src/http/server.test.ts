@@ -144,6 +144,21 @@ describe("paths, methods and bodies", () => {
   });
 });
 
+test.each([
+  ["localhost:7000", 404],
+  ["app.localhost", 404],
+  ["[::1]:7000", 404],
+  ["127.0.0.1", 404],
+  ["raworc.test:7000", 404],
+  ["rebound.example", 403],
+  ["localhost.rebound.example", 403],
+])("a server of this machine alone that is called %s answers %i", async (host, status) => {
+  const server = start({ hostNames: ["raworc.test"] });
+  // The second time too: a good name is remembered.
+  for (const _ of [1, 2]) expect((await server.inject({ url: PATH, headers: { host } })).statusCode).toBe(status);
+  expect((await server.inject({ url: PATH, headers: { host: "other.example" } })).statusCode).toBe(403);
+});
+
 describe("pages of other origins", () => {
   const from = (origin: string) => ({ origin });
 

@@ -14,6 +14,7 @@ import { type CrossOriginOptions, handleCrossOrigin } from "./cross-origin.ts";
 import { Drain } from "./drain.ts";
 import type { Guard, RegisteredRoute } from "./guard.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { hostCheck } from "./host-names.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { acceptJsonOnly } from "./json-body.ts";
 import { answerUnknownPaths } from "./not-found.ts";
@@ -50,6 +51,8 @@ export interface HttpServerOptions {
   /** Addresses and networks of proxies whose forwarded addresses count. */
   readonly trustedProxies?: readonly string[];
   readonly crossOrigin?: CrossOriginOptions;
+  /** Besides those of this machine the only names that the server may be called by; left out, it may be by any. */
+  readonly hostNames?: readonly string[] | undefined;
   /** Gives repeated requests their first answer; left out, Idempotency-Key is ignored. */
   readonly idempotency?: Idempotency;
   /** Counts requests. */
@@ -131,6 +134,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   });
   const drain = new Drain(fastify);
   const observe = requestObservation(options, drain);
+  const refusalOfHost = hostCheck(options.hostNames);
   // One hook: each more would cost every request as much as what is done in it.
   fastify.addHook("onRequest", (request, reply, done) => {
     observe(request, reply);
@@ -138,7 +142,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     reply.log = request.log;
     prepareAnswer(request, reply);
     limitBodyTime(request, reply, BODY_TIMEOUT);
-    done(drain.refusal ?? refusalOfHost(request.raw));
+    done(drain.refusal ?? refusalOfHost(request));
   });
   if (options.crossOrigin !== undefined) handleCrossOrigin(fastify, options.crossOrigin);
   acceptUpgrades(fastify, options.crossOrigin?.origins ?? []);
@@ -179,12 +183,6 @@ export function page(
 
 function prepareAnswer(request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
-}
-
-/** Node.js would refuse it too, without saying why. */
-function refusalOfHost({ headers, httpVersion }: IncomingMessage): RaworcError | undefined {
-  if (headers.host !== undefined || httpVersion === "1.0") return undefined;
-  return new RaworcError("bad_request", "The request has no Host header, which HTTP/1.1 asks for. Send one.");
 }
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

@@ -1,37 +1,55 @@
 import { writeSync } from "node:fs";
 import type { DestinationStream } from "pino";
 
-/** Characters after which lines are written at once. */
+/** Characters, and lines, after which all are written at once. */
 const BUFFER_MAX = 15 * 1024;
+const LINES_MAX = 50;
 /** Milliseconds until a reader that is behind is offered more. */
 const FULL_PAUSE = 10;
 /** Milliseconds in which lines are gathered. */
 const GATHER = 5;
 const STDOUT = 1;
 
+/** A line, or what makes it when it is written: made together they take a fraction of what each takes amid other work. */
+type Line = string | (() => string);
+
+export interface LogOutput extends DestinationStream {
+  /** Writes a line that is made later, in its place among the others. */
+  writeLater(make: () => string): void;
+}
+
 /**
  * Standard output for log lines: those of some milliseconds are written together, since a write costs more than the lines
  * do. What is still here when the process ends is written then; one that is killed loses those milliseconds. Nothing waits
  * for a disk: what the system has taken outlives this process.
  */
-export function bufferedOutput(file: number = STDOUT): DestinationStream {
-  let lines = "";
+export function bufferedOutput(file: number = STDOUT): LogOutput {
+  let lines: Line[] = [];
+  let length = 0;
   let isDue = false;
   const flush = (): void => {
-    isDue = false;
-    const text = lines;
-    lines = "";
-    writeAll(file, text);
+    const due = lines;
+    lines = [];
+    length = 0;
+    writeAll(file, due.map((line) => (typeof line === "string" ? line : line())).join(""));
+  };
+  const add = (line: Line): void => {
+    lines.push(line);
+    if (length >= BUFFER_MAX || lines.length >= LINES_MAX) flush();
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      flush();
+    }, GATHER);
   };
   process.on("exit", flush);
   return {
     write: (line) => {
-      lines += line;
-      if (lines.length >= BUFFER_MAX) flush();
-      if (isDue) return;
-      isDue = true;
-      setTimeout(flush, GATHER);
+      length += line.length;
+      add(line);
     },
+    writeLater: add,
   };
 }
 

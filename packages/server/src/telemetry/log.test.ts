@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createLog, plainLog, quoted, silentLog, writtenLog } from "./log.ts";
+import { createLog, lateLog, plainLog, quoted, silentLog } from "./log.ts";
 
 function recorder() {
   const lines: string[] = [];
@@ -49,7 +49,7 @@ test("plain and written lines look as all others do, whatever their texts are", 
   const fields = { path: '/a"\\\n\u2028\ud800', ms: 1.5, principal: null };
   log.info(fields, "request");
   plainLog(log)(fields, "request");
-  writtenLog(log)(`"path":${quoted(fields.path)},"ms":1.5,"principal":null`, "request");
+  lateLog(log)(() => `"path":${quoted(fields.path)},"ms":1.5,"principal":null`, "request");
   const [usual, plain, written] = lines.map((line) => line.replace(/"time":"[^"]+"/, ""));
   expect(plain).toBe(usual);
   expect(written).toBe(usual);
@@ -59,7 +59,7 @@ test("neither is written where the level leaves it out", () => {
   const lines: string[] = [];
   const log = createLog("warn", { write: (line) => void lines.push(line) });
   plainLog(log)({ ms: 1 }, "request");
-  writtenLog(log)('"ms":1', "request");
+  lateLog(log)(() => '"ms":1', "request");
   expect(lines).toEqual([]);
 });
 

@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino } from "pino";
-import { bufferedOutput } from "./log-output.ts";
+import { bufferedOutput, type LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
 
@@ -20,7 +20,7 @@ const PREFIXES = ["", "*.", "*.*."];
 
 const LINE = {
   base: null,
-  timestamp: () => `,"time":"${timeNow()}"`,
+  timestamp: () => `,"time":"${timeOf(Date.now())}"`,
   formatters: { level: (label: string) => ({ level: label }) },
 };
 
@@ -51,11 +51,10 @@ let timeAt = 0;
 let time = "";
 
 /** Many lines are of the same millisecond. */
-function timeNow(): string {
-  const now = Date.now();
-  if (now !== timeAt) {
-    timeAt = now;
-    time = new Date(now).toISOString();
+function timeOf(milliseconds: number): string {
+  if (milliseconds !== timeAt) {
+    timeAt = milliseconds;
+    time = new Date(milliseconds).toISOString();
   }
   return time;
 }
@@ -65,17 +64,32 @@ function timeNow(): string {
  * line itself.
  */
 export function plainLog(log: Logger): WriteLine {
-  const write = writtenLog(log);
-  return (fields, message) => write(JSON.stringify(fields).slice(1, -1), message);
+  const output = outputOf(log);
+  return (fields, message) => output?.write(plainLine(Date.now(), JSON.stringify(fields).slice(1, -1), message));
 }
 
-/** The same for fields that are JSON already, without the braces around them, as every request writes them. */
-export function writtenLog(log: Logger): WriteLine<string> {
-  const output = (log as unknown as Record<symbol, DestinationStream>)[pino.symbols.streamSym];
-  if (output === undefined || !log.isLevelEnabled("info")) return () => undefined;
+/**
+ * The same for lines that are made when they are written, as every request has one. Their fields are JSON already, without the
+ * braces around them.
+ */
+export function lateLog(log: Logger): WriteLine<() => string> {
+  const output = outputOf(log);
   return (fields, message) => {
-    output.write(`{"level":"info","time":"${timeNow()}",${fields},"msg":${quoted(message)}}\n`);
+    const now = Date.now();
+    const make = (): string => plainLine(now, fields(), message);
+    if (output?.writeLater === undefined) output?.write(make());
+    else output.writeLater(make);
   };
+}
+
+/** Undefined where nobody wants to hear. */
+function outputOf(log: Logger): (DestinationStream & Partial<LogOutput>) | undefined {
+  if (!log.isLevelEnabled("info")) return undefined;
+  return (log as unknown as Record<symbol, DestinationStream>)[pino.symbols.streamSym];
+}
+
+function plainLine(time: number, fields: string, message: string): string {
+  return `{"level":"info","time":"${timeOf(time)}",${fields},"msg":${quoted(message)}}\n`;
 }
 
 /** A log that writes nothing, for tests. */
