@@ -111,6 +111,10 @@ describeWith(["docker"], "docker", () => {
     });
     const remove = (id: string): Promise<void> => driver.remove(id, { volume: true });
     const signal = (): AbortSignal => AbortSignal.timeout(60_000);
+    const networkMode = (id: string): Promise<string> =>
+      docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", container(id));
+    /** Whether this machine is one where the driver connects computers to their network. */
+    const wires = process.geteuid?.() === 0;
 
     it("lets files be written again that stand still for a copy whose server was killed", async (test) => {
       if (!driver.capabilities.limits.disk_mb) test.skip();
@@ -221,6 +225,66 @@ describeWith(["docker"], "docker", () => {
       await Promise.all([remove(one.id), remove(other.id)]);
     });
 
+    it("connects open sessions to their network itself, and again where that was cut short", async (test) => {
+      if (!wires) test.skip();
+      const spec = specOf({ network: { mode: "open", allow: [] } });
+      await open(driver, spec);
+      expect(await networkMode(spec.id)).toBe("none");
+      const first = await docker("inspect", "--format", "{{.State.Pid}}", container(spec.id));
+      const inside = async (...words: string[]): Promise<string> =>
+        (await exec("nsenter", [`--net=/proc/${first}/ns/net`, "ip", "-oneline", "-4", ...words])).stdout.trim();
+      const address = await inside("address", "show", "dev", "eth0");
+      // One that has its way out is left as it is.
+      await driver.start(spec, signal());
+      expect(await inside("address", "show", "dev", "eth0")).toBe(address);
+      // A server that was killed left it without.
+      await inside("route", "delete", "default");
+      await (await fixture.open(instanceId)).start(spec, signal());
+      expect(await inside("route", "show", "default")).toMatch(/^default via .* dev eth0/);
+      await driver.stop(spec.id, 1000);
+      await driver.start(spec, signal());
+      expect(await output(driver, spec.id, "hostname -I; getent hosts $(hostname)")).toMatch(
+        /^\d+\.\d+\.\d+\.\d+ \n127/,
+      );
+      await remove(spec.id);
+    });
+
+    it("has the network again that somebody removed below running sessions", async (test) => {
+      if (!wires) test.skip();
+      const spec = specOf({ network: { mode: "open", allow: [] } });
+      await open(driver, spec);
+      const { network, bridge } = new Names(instanceId);
+      const leaving = new AbortController();
+      driver.watch(() => undefined, leaving.signal);
+      const subnet = () => docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", network);
+      const before = await subnet();
+      const ping = ["sh", "-c", "ip=$(awk '$2 == \"00000000\" {print $3}' /proc/net/route); echo $ip"];
+      const gateway = await output(driver, spec.id, ping);
+      await docker("network", "rm", network);
+      const other = specOf({ network: { mode: "open", allow: [] } });
+      await open(driver, other);
+      expect([await subnet(), await output(driver, other.id, ping)]).toEqual([before, gateway]);
+      const { stdout } = await exec("ip", ["-oneline", "link", "show", "master", bridge]);
+      expect(lines(stdout)).toHaveLength(2);
+      leaving.abort();
+      await Promise.all([remove(spec.id), remove(other.id)]);
+    });
+
+    it("lets the engine connect open sessions where it can't itself", async () => {
+      const other = randomUUIDv7();
+      const names = new Names(other);
+      const labels = Object.entries(names.labels({})).flatMap(([name, value]) => ["--label", `${name}=${value}`]);
+      const bridge = ["--opt", `com.docker.network.bridge.name=${names.bridge}`];
+      // Too small to have addresses beside the engine's.
+      await docker("network", "create", ...labels, ...bridge, "--subnet", "198.18.0.8/29", names.network);
+      const without = await fixture.open(other);
+      const spec = specOf({ network: { mode: "open", allow: [] } });
+      await open(without, spec);
+      expect(await networkMode(spec.id)).toBe(names.network);
+      expect(await output(without, spec.id, "hostname -I")).toMatch(/^198\.18\.0\./);
+      await without.reset();
+    });
+
     it("gives open sessions the proxy where their network can't be fenced", async () => {
       const other = randomUUIDv7();
       const { network: name } = new Names(other);
@@ -229,7 +293,7 @@ describeWith(["docker"], "docker", () => {
         const without = await fixture.open(other);
         const spec = specOf({ network: { mode: "open", allow: [] } });
         await open(without, spec);
-        expect(await docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", container(spec.id))).toBe("none");
+        expect(await networkMode(spec.id)).toBe("none");
         expect(await output(without, spec.id, "echo $HTTPS_PROXY")).toBe(COMPUTER.egressProxy);
         await without.reset();
         expect(await docker("network", "ls", "--quiet", "--filter", `name=${name}`)).not.toBe("");

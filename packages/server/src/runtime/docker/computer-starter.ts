@@ -3,12 +3,13 @@ import type { DriverOptions } from "../driver-options.ts";
 import type { ArtifactImages } from "./artifact-images.ts";
 import type { Computers, InspectedComputer } from "./computers.ts";
 import { containerConfig, type HostProgramFlags, limitsConfig } from "./container-config.ts";
-import { Created } from "./engine-answers.ts";
+import { firstProcess } from "./container-process.ts";
+import { Created, type EngineInfo } from "./engine-answers.ts";
 import { type EngineClient, isStatus } from "./engine-client.ts";
 import type { EngineEvents } from "./engine-events.ts";
 import { askHealth, socketAppears } from "./host-ready.ts";
 import type { Names } from "./names.ts";
-import type { OpenNetwork } from "./open-network.ts";
+import type { OpenNetwork, OpenWay } from "./open-network.ts";
 import { readContainerLog } from "./short-containers.ts";
 import type { SocketDirectories } from "./socket-directories.ts";
 import type { VolumeRequest, Volumes } from "./volumes.ts";
@@ -28,6 +29,7 @@ export interface ComputerStarterOptions extends Pick<DriverOptions, "egress" | "
   readonly sessionImage: string;
   readonly builderImage: string;
   readonly flags: HostProgramFlags;
+  readonly info: EngineInfo;
 }
 
 export interface StartedComputer {
@@ -36,7 +38,7 @@ export interface StartedComputer {
 }
 
 /** How a computer gets out: by a network, by the control plane's proxy, or not at all. */
-type WayOut = "network" | "proxy" | "none";
+type WayOut = OpenWay | "proxy" | "none";
 
 /** One start: what is made from a specification, and what it is made with. */
 interface Start {
@@ -85,6 +87,7 @@ export class ComputerStarter {
       names,
       image,
       network: wayOut === "network" ? names.network : "none",
+      wired: wayOut === "wire",
       socketDirectory: sockets.path(spec.id),
       hostDirectory: hostProgram.directory,
       flags: this.#options.flags,
@@ -98,12 +101,12 @@ export class ComputerStarter {
     if (network.mode === "none") return "none";
     if (network.mode === "allowlist") return "proxy";
     const { network: open } = this.#options;
-    return open.wasReady || (await open.ready()) ? "network" : "proxy";
+    return open.way ?? (await open.ready()) ?? "proxy";
   }
 
   /** Looks again while a container is made: before it starts the answer is known. */
   async #isStillFenced({ wayOut }: Start): Promise<boolean> {
-    return wayOut !== "network" || this.#options.network.ready();
+    return !isNetwork(wayOut) || (await this.#options.network.ready()) === wayOut;
   }
 
   /** The engine's id, or undefined where there is a container already. The files are prepared meanwhile. */
@@ -151,22 +154,27 @@ export class ComputerStarter {
     const { spec, signal } = start;
     const { engineId, name } = found;
     const runs = found.status === "running" || found.status === "frozen";
-    const wayOut = found.networked ? "network" : spec.network.mode === "none" ? "none" : "proxy";
+    const wayOut = wayOutOf(found, spec);
+    const taken = { ...start, wayOut };
     // On a network that isn't fenced any more nothing may run, whatever it does there.
-    const open = wayOut === "network" && start.wayOut !== "network";
+    const open = isNetwork(wayOut) && !isNetwork(start.wayOut);
     if (runs && !open) {
-      await this.#openWayOut({ ...start, wayOut });
+      await this.#openWayOut(taken);
       if (found.status === "frozen") {
         await client.run({ method: "POST", path: `/containers/${engineId}/unpause`, signal }, [409]);
       }
+      if (start.wayOut === "wire" && found.wired) {
+        await this.#options.network.plug({ process: found.pid, proof: engineId, again: true });
+      }
       // A host that was started a moment ago may not answer yet, and one that died may have left its socket.
-      await this.#ready(start, engineId, () => Promise.resolve());
+      await this.#ready(taken, engineId, () => Promise.resolve());
       await askHealth(this.#options.sockets.path(spec.id), signal);
       return { engineId, name };
     }
     // Made otherwise than it would be now: by another version, from another image, with other limits. The files are in its
     // volume, but for what a root installed.
-    if (open || (found.shape !== start.shape && !spec.root)) {
+    const cut = wayOut === "wire" && start.wayOut !== "wire";
+    if (open || cut || (found.shape !== start.shape && !spec.root)) {
       await computers.removeContainer(engineId);
       const again = await this.#create(start);
       if (again === undefined) return this.start(spec, signal);
@@ -177,7 +185,7 @@ export class ComputerStarter {
       await client.run({ method: "POST", path: `/containers/${engineId}/update`, body, signal });
     }
     await sockets.make(spec.id);
-    return this.#run(start, engineId);
+    return this.#run(taken, engineId);
   }
 
   async #run(start: Start, engineId: string): Promise<StartedComputer> {
@@ -190,6 +198,7 @@ export class ComputerStarter {
       } catch (error) {
         throw isStatus(error, 404) ? await this.#lost(start, engineId, error) : error;
       }
+      if (start.wayOut === "wire") await this.#plug(start.spec.id, engineId);
     });
     return { engineId, name: start.name };
   }
@@ -202,6 +211,13 @@ export class ComputerStarter {
     return new DriverError(message, { cause, transient: true });
   }
 
+  /** The engine is asked only where the control groups don't tell. */
+  async #plug(id: string, engineId: string): Promise<void> {
+    const { computers, network, info } = this.#options;
+    const process = (await firstProcess(info, engineId)) ?? (await computers.find(id))?.pid ?? 0;
+    await network.plug({ process, proof: engineId, again: false });
+  }
+
   async #openWayOut({ spec, wayOut }: Start): Promise<void> {
     if (wayOut === "proxy") {
       await this.#options.egress.serve(spec.id, this.#options.sockets.egressSocket(spec.id), spec.network);
@@ -210,7 +226,7 @@ export class ComputerStarter {
 
   /**
    * Resolves when the host's socket is there, which is when it answers; rejects when the computer ends before. The socket is
-   * watched while `begin` is under way, and may be there before the engine says that it has begun.
+   * watched while `begin` is under way, and may be there before the engine says that it has begun. A wire is not there before.
    */
   async #ready(start: Start, engineId: string, begin: () => Promise<void>): Promise<void> {
     const { events, sockets } = this.#options;
@@ -240,8 +256,10 @@ export class ComputerStarter {
         if (doubt) look();
       });
       await Promise.race([appears, beginning.then(() => appears)]);
+      if (start.wayOut === "wire") await beginning;
     } catch (error) {
       signal.throwIfAborted();
+      if (!late.aborted && start.wayOut === "wire") await this.#endIfNotRunning(spec.id, ended);
       if (ended.signal.aborted) throw await this.#endedEarly(spec, engineId);
       if (late.aborted) throw await this.#late(engineId);
       throw error;
@@ -277,6 +295,17 @@ export class ComputerStarter {
     const said = await readContainerLog(this.#options.client, engineId).catch(() => "");
     return said.trim() === "" ? "It said nothing." : `It said: ${said.trim().slice(-LOG_SHOWN)}`;
   }
+}
+
+function isNetwork(wayOut: WayOut): boolean {
+  return wayOut === "wire" || wayOut === "network";
+}
+
+/** Of a container that is there already. */
+function wayOutOf({ wired, networked }: InspectedComputer, { network }: ComputerSpec): WayOut {
+  if (wired) return "wire";
+  if (networked) return "network";
+  return network.mode === "none" ? "none" : "proxy";
 }
 
 function toVolume({ id, kind, limits }: ComputerSpec): VolumeRequest {

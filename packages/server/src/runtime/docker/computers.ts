@@ -1,7 +1,7 @@
 import { type ComputerKind, type ComputerStatus, DriverError } from "../driver.ts";
 import { InspectedContainer, InspectedVolume, ListedContainers, ListedVolumes } from "./engine-answers.ts";
 import type { EngineClient } from "./engine-client.ts";
-import { COMPUTER_KINDS, LABEL, type Names } from "./names.ts";
+import { COMPUTER_KINDS, LABEL, type Labels, type Names, WIRE } from "./names.ts";
 
 export interface FoundContainer {
   readonly id: string;
@@ -10,6 +10,8 @@ export interface FoundContainer {
   readonly engineId: string;
   readonly name: string;
   readonly status: ComputerStatus;
+  /** Whether this driver connects it to a network. */
+  readonly wired: boolean;
 }
 
 export interface InspectedComputer extends FoundContainer {
@@ -49,6 +51,7 @@ export class Computers {
         name,
         status: toStatus(found.State.Status),
         shape: found.Config.Labels?.[this.#shapeLabel],
+        wired: isWired(found.Config.Labels),
         networked: found.HostConfig.NetworkMode !== "none",
         outOfMemory: found.State.OOMKilled === true,
         exitCode: found.State.ExitCode ?? 0,
@@ -73,7 +76,8 @@ export class Computers {
     return listed.flatMap(({ Id, Names: [name = ""], State, Labels }) => {
       const computer = this.#names.computerOf(Labels);
       if (computer === undefined) return [];
-      return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status: toStatus(State) }];
+      const status = toStatus(State);
+      return [{ ...computer, engineId: Id, name: name.replace(/^\//, ""), status, wired: isWired(Labels) }];
     });
   }
 
@@ -117,6 +121,10 @@ export class Computers {
   async removeVolume(name: string): Promise<void> {
     await this.#client.run({ method: "DELETE", path: `/volumes/${name}` }, [404]);
   }
+}
+
+function isWired(labels: Labels | null | undefined): boolean {
+  return labels?.[LABEL.network] === WIRE;
 }
 
 function toStatus(state: string): ComputerStatus {

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import { COMPUTER, type Limits } from "@raworc/contract";
 import type { ComputerKind, ComputerSpec } from "../driver.ts";
-import { LABEL, type Names } from "./names.ts";
+import { LABEL, type Names, WIRE } from "./names.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 
 const MIB = 1024 * 1024;
 /** Microseconds; the kernel's usual one. */
 const CPU_PERIOD = 100_000;
 const CPU_QUOTA_MIN = 1000;
+/** Where a computer finds itself by its name. */
+const OWN_ADDRESS = "127.0.1.1";
 /** What the host needs to start others as uid 1000 and to end them. */
 const HOST_CAPABILITIES = ["SETUID", "SETGID", "KILL"];
 
@@ -36,6 +38,8 @@ export interface ContainerSetting {
   readonly image: string;
   /** Name of a network, or `none`. */
   readonly network: string;
+  /** Whether this driver connects it to a network. */
+  readonly wired: boolean;
   readonly socketDirectory: string;
   readonly hostDirectory: string;
   readonly flags: HostProgramFlags;
@@ -62,9 +66,12 @@ export function containerConfig(setting: ContainerSetting): { readonly shape: st
       ...Object.entries(setting.flags.environment).map(([name, value]) => `${name}=${value}`),
       ...(spec.root ? ["RAWORC_HOST_AGENT_UID=0"] : []),
     ],
+    Labels: setting.wired ? { [LABEL.network]: WIRE } : {},
     HostConfig: {
       ...limitsConfig(spec.limits),
       NetworkMode: setting.network,
+      // The engine writes down the names of those that it connects.
+      ...(setting.wired ? { ExtraHosts: [`${spec.kind}:${OWN_ADDRESS}`] } : {}),
       ReadonlyRootfs: !spec.root,
       SecurityOpt: ["no-new-privileges:true", ...(SECCOMP === undefined ? [] : [`seccomp=${SECCOMP}`])],
       ...(spec.root ? {} : { CapDrop: ["ALL"], CapAdd: HOST_CAPABILITIES }),
@@ -89,6 +96,7 @@ export function containerConfig(setting: ContainerSetting): { readonly shape: st
     [spec.kind === "session" ? LABEL.session : LABEL.builder]: spec.id,
     [LABEL.space]: spec.spaceId,
     [LABEL.shape]: shape,
+    ...config.Labels,
   });
   return { shape, config: { ...config, Labels: labels } };
 }

@@ -119,7 +119,11 @@ export class DockerDriver implements RuntimeDriver {
     this.#computers = new Computers(client, names, LABEL.shape);
     this.#events = new EngineEvents(client, names, log);
     const fence = new FenceKeeper({ names, mirrorHosts: parts.mirrorHosts, containers: shortContainers, log });
-    this.#network = new OpenNetwork({ client, names, fence, log });
+    this.#network = new OpenNetwork({
+      ...{ client, names, fence, log },
+      computers: this.#computers,
+      runtime: info.DefaultRuntime,
+    });
     this.#images = new ArtifactImages({ client, names, sessionImage: parts.sessionImage });
     this.#starter = new ComputerStarter({
       ...parts,
@@ -134,6 +138,7 @@ export class DockerDriver implements RuntimeDriver {
       onEvent: ({ id, action }) => {
         if (action === "destroy") this.#seen.delete(id);
       },
+      onNetworkGone: () => this.#network.doubt(),
       onGap: () => this.#network.doubt(),
     });
     this.capabilities = toCapabilities(info, volumes.limited);
@@ -287,14 +292,14 @@ export class DockerDriver implements RuntimeDriver {
         lookAtAll().catch((error: unknown) => {
           this.#parts.log.warn({ err: error }, "computers could not be listed; the next event tells");
         });
+        this.#restoreNetwork();
       },
+      onNetworkGone: () => this.#restoreNetwork(),
     });
     signal.addEventListener("abort", stop);
     this.#events.connected(signal).catch(() => undefined);
     // Sessions that run on the network have been waiting for this server: their fence is looked at now.
-    this.#network.restore().catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, "the fence of the open network could not be looked at");
-    });
+    this.#restoreNetwork();
   }
 
   socketDirectory(id: string): string {
@@ -360,6 +365,12 @@ export class DockerDriver implements RuntimeDriver {
     this.#memory.close();
     await this.#events.close();
     this.#parts.client.close();
+  }
+
+  #restoreNetwork(): void {
+    this.#network.restore().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, "the open network could not be looked at; the next open session does");
+    });
   }
 
   async #change(id: string, action: OwnChange, wanted: "frozen" | "running"): Promise<void> {

@@ -9,6 +9,8 @@ export const EngineInfo = z.object({
   CpuCfsQuota: z.boolean().optional(),
   PidsLimit: z.boolean().optional(),
   CgroupVersion: z.string().optional(),
+  CgroupDriver: z.string().optional(),
+  DefaultRuntime: z.string().optional(),
   DockerRootDir: z.string(),
 });
 export type EngineInfo = z.infer<typeof EngineInfo>;
@@ -22,8 +24,8 @@ export const InspectedContainer = z.object({
     Status: z.string(),
     OOMKilled: z.boolean().optional(),
     ExitCode: z.number().optional(),
-    Pid: z.number().optional(),
     Error: z.string().optional(),
+    Pid: z.number().optional(),
   }),
   Config: z.object({ Labels }),
   HostConfig: z.object({ NetworkMode: z.string() }),
@@ -49,7 +51,14 @@ export const ListedVolumes = z.object({ Volumes: z.array(InspectedVolume).nullab
 export const InspectedImage = z.object({ Id: z.string(), Config: z.object({ Labels }).nullish() });
 export const ListedImages = z.array(z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullish(), Labels }));
 
-export const InspectedNetwork = z.object({ Id: z.string(), Labels });
+export const InspectedNetwork = z.object({
+  Id: z.string(),
+  Labels,
+  IPAM: z.object({
+    Config: z.array(z.object({ Subnet: z.string().optional(), Gateway: z.string().optional() })).nullish(),
+  }),
+});
+export type InspectedNetwork = z.infer<typeof InspectedNetwork>;
 
 export const EngineEvent = z.object({
   Type: z.string(),

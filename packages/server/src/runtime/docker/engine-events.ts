@@ -18,6 +18,8 @@ export interface ComputerEvent {
 
 export interface EngineListener {
   readonly onEvent?: (event: ComputerEvent) => void;
+  /** The network of `open` computers was removed. */
+  readonly onNetworkGone?: () => void;
   /** Events may have been missed: look at everything again. */
   readonly onGap?: () => void;
 }
@@ -76,7 +78,8 @@ export class EngineEvents {
         const answer = await this.#client.stream({
           method: "GET",
           path: "/events",
-          query: { filters: this.#names.filter({ type: ["container"], event: ACTIONS }) },
+          // Events of networks have no labels, so those of others come too.
+          query: { filters: JSON.stringify({ type: ["container", "network"], event: ACTIONS }) },
           long: true,
           signal,
         });
@@ -98,7 +101,12 @@ export class EngineEvents {
 
   #take(value: unknown): void {
     const event = EngineEvent.safeParse(value);
-    const computer = this.#names.computerOf(event.data?.Actor.Attributes);
+    const attributes = event.data?.Actor.Attributes;
+    if (event.data?.Type === "network") {
+      if (attributes?.["name"] === this.#names.network) this.#tell(({ onNetworkGone }) => onNetworkGone?.());
+      return;
+    }
+    const computer = this.#names.computerOf(attributes);
     if (event.data === undefined || computer === undefined) return;
     const told = { id: computer.id, action: event.data.Action };
     if (!this.#own.takes(told)) this.#tell(({ onEvent }) => onEvent?.(told));

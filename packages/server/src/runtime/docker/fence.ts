@@ -1,17 +1,15 @@
 import { lookup } from "node:dns/promises";
-import { readFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import type { Logger } from "pino";
 import { fenceRemoval, fenceRules } from "./fence-rules.ts";
 import type { Names } from "./names.ts";
 import { ProgramError, runProgram } from "./program.ts";
+import { readResolvers } from "./resolvers.ts";
 import type { ShortContainers } from "./short-containers.ts";
 
 /** Rules that were just seen in place aren't looked for again. */
 const FRESH_MS = 5000;
 const LOOKUP_TIMEOUT_MS = 5000;
-/** The second is what the engine takes where the first names the machine's own resolver. */
-const RESOLVER_FILES = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 export interface FenceOptions {
   readonly names: Names;
@@ -123,13 +121,4 @@ export class FenceKeeper {
       return [];
     }
   }
-}
-
-/** Addresses of the machine's resolvers that sessions ask through the engine. */
-async function readResolvers(): Promise<readonly string[]> {
-  const texts = await Promise.all(RESOLVER_FILES.map((path) => readFile(path, "utf8").catch(() => "")));
-  const addresses = texts.flatMap((text) =>
-    [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = ""]) => address),
-  );
-  return [...new Set(addresses)].filter((address) => isIPv4(address) && !address.startsWith("127.")).sort();
 }

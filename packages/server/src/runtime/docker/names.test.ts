@@ -19,6 +19,12 @@ describe("Names", () => {
     const other = new Names("01a20c65-1b19-7b56-8cf9-125aa773a1dd");
     expect(other.bridge).not.toBe(names.bridge);
     expect(names.bridge.length).toBeLessThanOrEqual(15);
+    expect(names.wire(0xffff).length).toBeLessThanOrEqual(15);
+    expect([names.wire(1), names.bridge, other.wire(1)].map((device) => names.isWire(device))).toEqual([
+      true,
+      false,
+      false,
+    ]);
     expect(names.owns(names.labels({}))).toBe(true);
     expect(names.owns(other.labels({}))).toBe(false);
     expect(names.owns(null)).toBe(false);

@@ -13,9 +13,14 @@ export const LABEL = {
   build: "raworc.build",
   /** Hash over how a container was made. */
   shape: "raworc.shape",
+  /** On containers that this driver connects to the network itself. */
+  network: "raworc.network",
   /** Of the images that scripts/build.sh makes: what they are made of. */
   recipe: "raworc.recipe",
 } as const;
+
+/** Value of the label of networks. */
+export const WIRE = "wire";
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -57,8 +62,17 @@ export class Names {
     return `rw-${this.#short}`;
   }
 
-  get fence(): string {
-    return `raworc_fence_${this.#short}`;
+  /** A device that leads from the bridge into a computer; 15 characters. */
+  wire(number: number): string {
+    return `${this.#wires}${number.toString(16).padStart(4, "0")}`;
+  }
+
+  isWire(device: string): boolean {
+    return device.startsWith(this.#wires);
+  }
+
+  get #wires(): string {
+    return `rw${this.#short.slice(0, 8)}-`;
   }
 
   artifact(key: string): string {

@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import { DriverError } from "../driver.ts";
+import type { Computers } from "./computers.ts";
 import { InspectedNetwork } from "./engine-answers.ts";
 import { type EngineClient, isStatus } from "./engine-client.ts";
 import type { FenceKeeper } from "./fence.ts";
 import { LABEL, type Names } from "./names.ts";
+import { type BridgeAddresses, bridgeAddresses } from "./wire-addresses.ts";
+import { type PluggedComputer, Wires } from "./wires.ts";
 
 const MTU_DEFAULT = 1500;
 /** What could not be done is not tried again at each start. */
@@ -13,15 +16,23 @@ const RETRY_MS = 30_000;
 export interface OpenNetworkOptions {
   readonly client: EngineClient;
   readonly names: Names;
+  readonly computers: Computers;
   readonly fence: FenceKeeper;
+  /** By which the engine runs containers. */
+  readonly runtime: string | undefined;
   readonly log: Logger;
 }
+
+/** How a computer comes onto the network: connected by this driver while it starts, or by the engine before. */
+export type OpenWay = "wire" | "network";
 
 /** The network of `open` computers: a bridge of this installation's own, behind the fence. */
 export class OpenNetwork {
   readonly #options: OpenNetworkOptions;
-  #made: Promise<void> | undefined;
-  #wasReady = false;
+  /** Without wires the engine connects computers. */
+  #made: Promise<Wires | undefined> | undefined;
+  #making: Promise<unknown> = Promise.resolve();
+  #way: OpenWay | undefined;
   /** When it was last found that it can't be done. */
   #failedAt = 0;
 
@@ -29,51 +40,63 @@ export class OpenNetwork {
     this.#options = options;
   }
 
-  /** What `ready` last said, and nothing has given cause for doubt since. */
-  get wasReady(): boolean {
-    return this.#wasReady;
+  /** What `ready` last gave, and nothing has given cause for doubt since. */
+  get way(): OpenWay | undefined {
+    return this.#way;
   }
 
-  /** Whether `open` computers may use the network now. Where the fence can't be set they may not. */
-  async ready(): Promise<boolean> {
+  /** How `open` computers may use the network now. Where the fence can't be set they may not. */
+  async ready(): Promise<OpenWay | undefined> {
     const { fence, log } = this.#options;
-    if (Date.now() - this.#failedAt < RETRY_MS) return false;
+    if (Date.now() - this.#failedAt < RETRY_MS) return undefined;
     try {
-      this.#made ??= this.#make();
-      await this.#made;
+      const wires = await this.#current();
       await fence.ensure();
-      this.#wasReady = true;
-      return true;
+      this.#way = wires === undefined ? "network" : "wire";
+      return this.#way;
     } catch (error) {
-      this.#made = undefined;
-      this.#wasReady = false;
+      this.#forget();
       if (!(error instanceof DriverError)) throw error;
       this.#failedAt = Date.now();
       const message = "open sessions get the egress proxy instead of a network: their network can't be made or fenced";
       log.warn({ err: error }, message);
-      return false;
+      return undefined;
     }
   }
 
-  /** Where there is a network already, its fence is set before anything asks for it. */
+  /** Connects a computer whose way is a wire. May be repeated. Throws a transient DriverError. */
+  async plug(computer: PluggedComputer): Promise<void> {
+    const wires = await this.#current();
+    if (wires === undefined) {
+      throw new DriverError("The server can't connect computers to their network any more.", { transient: true });
+    }
+    try {
+      await wires.plug(computer);
+    } catch (error) {
+      // Maybe it can't be done any more: it is tried, before another computer depends on it.
+      this.#forget();
+      throw error;
+    }
+  }
+
+  /** Where computers use the network already, it is there and fenced before anything asks for it. */
   async restore(): Promise<void> {
-    const { client, names } = this.#options;
+    const { client, names, computers } = this.#options;
     const path = `/networks/${names.network}`;
-    if ((await client.find({ method: "GET", path }, InspectedNetwork)) !== undefined) await this.ready();
+    const found = await client.find({ method: "GET", path }, InspectedNetwork);
+    if (found !== undefined || (await computers.list()).some(({ wired }) => wired)) await this.ready();
   }
 
   /** Network or rules may be gone: looks at the next use. */
   doubt(): void {
-    this.#made = undefined;
-    this.#wasReady = false;
+    this.#forget();
     this.#failedAt = 0;
     this.#options.fence.doubt();
   }
 
   async remove(): Promise<void> {
     const { client, names, fence } = this.#options;
-    this.#made = undefined;
-    this.#wasReady = false;
+    this.#forget();
     const network = await client.find({ method: "GET", path: `/networks/${names.network}` }, InspectedNetwork);
     const ours = network !== undefined && names.owns(network.Labels);
     if (ours) await this.#removeNetwork(network.Id);
@@ -90,39 +113,93 @@ export class OpenNetwork {
     }
   }
 
-  async #make(): Promise<void> {
+  #forget(): void {
+    this.#made = undefined;
+    this.#way = undefined;
+  }
+
+  async #current(): Promise<Wires | undefined> {
+    this.#made ??= this.#makeNext();
+    const made = this.#made;
+    const wires = await made;
+    if (wires === undefined || (await wires.hasBridge())) return wires;
+    // Somebody removed the network: the engine lets it go, since it knows of no wires.
+    if (this.#made === made) this.#made = this.#makeNext();
+    return this.#made;
+  }
+
+  /** One after the other: the second finds what the first has made. */
+  #makeNext(): Promise<Wires | undefined> {
+    const made = this.#making.then(() => this.#make());
+    this.#making = made.catch(() => undefined);
+    return made;
+  }
+
+  async #make(): Promise<Wires | undefined> {
+    const { names, log, runtime } = this.#options;
+    const network = await this.#findOrCreate();
+    const { Subnet = "", Gateway = "" } = network.IPAM.Config?.[0] ?? {};
+    const addresses = bridgeAddresses(Subnet, Gateway);
+    const { wires, problem } =
+      addresses === undefined
+        ? { problem: `computers can't be given addresses of ${Subnet}` }
+        : await Wires.open({ names, addresses, mtu: await readMtu(), log, runtime });
+    if (wires === undefined)
+      log.info({ reason: problem }, "open sessions are connected by the engine, which takes longer");
+    await wires?.replug();
+    return wires;
+  }
+
+  async #findOrCreate(): Promise<InspectedNetwork> {
     const { client, names } = this.#options;
-    const path = `/networks/${names.network}`;
-    const network = await client.find({ method: "GET", path }, InspectedNetwork);
+    const call = { method: "GET", path: `/networks/${names.network}` } as const;
+    const network = await client.find(call, InspectedNetwork);
     if (network !== undefined) {
-      if (names.owns(network.Labels)) return;
+      if (names.owns(network.Labels)) return network;
       const message = `The Docker network ${names.network} is not this installation's. Remove or rename it.`;
       throw new DriverError(message, { transient: false });
     }
-    try {
-      await client.run({ method: "POST", path: "/networks/create", body: await this.#config() });
-    } catch (error) {
-      // Another server of this installation was first.
-      if (!isStatus(error, 409) || (await client.find({ method: "GET", path }, InspectedNetwork)) === undefined)
-        throw error;
-    }
+    await this.#create();
+    return client.json(call, InspectedNetwork);
   }
 
-  async #config(): Promise<object> {
-    const { names } = this.#options;
-    return {
-      Name: names.network,
-      Driver: "bridge",
-      CheckDuplicate: true,
-      EnableIPv6: false,
-      Labels: names.labels({ [LABEL.kind]: "network" }),
-      Options: {
-        "com.docker.network.bridge.name": names.bridge,
-        "com.docker.network.bridge.enable_icc": "false",
-        "com.docker.network.driver.mtu": String(await readMtu()),
-      },
+  async #create(): Promise<void> {
+    const { client, names } = this.#options;
+    const mtu = await readMtu();
+    const create = async (addresses?: BridgeAddresses): Promise<void> => {
+      const body = networkConfig(names, mtu, addresses);
+      // Another server of this installation may be first.
+      await client.run({ method: "POST", path: "/networks/create", body }, [409]);
     };
+    const addresses = await Wires.addressesInUse(names);
+    if (addresses === undefined) return create();
+    // Computers whose network was removed have addresses of it.
+    await create(addresses).catch((error: unknown) => {
+      if (!isStatus(error, 403, 500)) throw error;
+      this.#options.log.warn(
+        { err: error },
+        "the addresses of open sessions are in use: they are cut off until they are resumed",
+      );
+      return create();
+    });
   }
+}
+
+function networkConfig(names: Names, mtu: number, addresses: BridgeAddresses | undefined): object {
+  const config = addresses === undefined ? undefined : { Subnet: addresses.subnet, Gateway: addresses.gateway };
+  return {
+    Name: names.network,
+    Driver: "bridge",
+    CheckDuplicate: true,
+    EnableIPv6: false,
+    Labels: names.labels({ [LABEL.kind]: "network" }),
+    ...(config === undefined ? {} : { IPAM: { Driver: "default", Config: [config] } }),
+    Options: {
+      "com.docker.network.bridge.name": names.bridge,
+      "com.docker.network.bridge.enable_icc": "false",
+      "com.docker.network.driver.mtu": String(mtu),
+    },
+  };
 }
 
 /** What fits through the machine's way out. */
