@@ -32,6 +32,7 @@ import { LABEL, Names } from "./names.ts";
 import { OpenNetwork } from "./open-network.ts";
 import type { OwnChange } from "./own-changes.ts";
 import { PlainVolumes } from "./plain-volumes.ts";
+import { Shells } from "./shells.ts";
 import { ShortContainers } from "./short-containers.ts";
 import { SizedVolumes } from "./sized-volumes.ts";
 import { SocketDirectories } from "./socket-directories.ts";
@@ -69,7 +70,8 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
     throw error;
   });
   const engineVolumes = join(info.DockerRootDir, "volumes");
-  const sized = await SizedVolumes.open({ directory: join(directory, "volumes"), engineVolumes, names });
+  const shells = new Shells();
+  const sized = await SizedVolumes.open({ directory: join(directory, "volumes"), engineVolumes, names, shells });
   if (sized.volumes === undefined) log.info({ reason: sized.problem }, "the disk limit of sessions is not enforced");
   return new DockerDriver({
     ...options,
@@ -79,6 +81,7 @@ export async function createDockerDriver(options: DockerDriverOptions): Promise<
     sockets,
     volumes: sized.volumes ?? new PlainVolumes(names, shortContainers),
     shortContainers,
+    shells,
     builderImage: options.builderImage ?? sessionImage.replace("session", "builder"),
     flags: await readFlags(options.hostProgram.directory),
     info,
@@ -93,6 +96,7 @@ interface DockerDriverParts extends DriverOptions {
   readonly sockets: SocketDirectories;
   readonly volumes: Volumes;
   readonly shortContainers: ShortContainers;
+  readonly shells: Shells;
   readonly sessionImage: string;
   readonly builderImage: string;
   readonly flags: HostProgramFlags;
@@ -114,13 +118,13 @@ export class DockerDriver implements RuntimeDriver {
   readonly #seen = new Map<string, { readonly kind: ComputerKind; readonly engineId: string }>();
 
   constructor(parts: DockerDriverParts) {
-    const { client, names, log, info, volumes, shortContainers } = parts;
+    const { client, names, log, info, volumes, shells, shortContainers } = parts;
     this.#parts = parts;
     this.#computers = new Computers(client, names, LABEL.shape);
     this.#events = new EngineEvents(client, names, log);
     const fence = new FenceKeeper({ names, mirrorHosts: parts.mirrorHosts, containers: shortContainers, log });
     this.#network = new OpenNetwork({
-      ...{ client, names, fence, log },
+      ...{ client, names, fence, shells, log },
       computers: this.#computers,
       runtime: info.DefaultRuntime,
     });
@@ -365,6 +369,7 @@ export class DockerDriver implements RuntimeDriver {
     this.#memory.close();
     await this.#events.close();
     this.#parts.client.close();
+    this.#parts.shells.close();
   }
 
   #restoreNetwork(): void {

@@ -6,6 +6,7 @@ import { InspectedNetwork } from "./engine-answers.ts";
 import { type EngineClient, isStatus } from "./engine-client.ts";
 import type { FenceKeeper } from "./fence.ts";
 import { LABEL, type Names } from "./names.ts";
+import type { Shells } from "./shells.ts";
 import { type BridgeAddresses, bridgeAddresses } from "./wire-addresses.ts";
 import { type PluggedComputer, Wires } from "./wires.ts";
 
@@ -18,6 +19,7 @@ export interface OpenNetworkOptions {
   readonly names: Names;
   readonly computers: Computers;
   readonly fence: FenceKeeper;
+  readonly shells: Shells;
   /** By which the engine runs containers. */
   readonly runtime: string | undefined;
   readonly log: Logger;
@@ -136,14 +138,14 @@ export class OpenNetwork {
   }
 
   async #make(): Promise<Wires | undefined> {
-    const { names, log, runtime } = this.#options;
+    const { names, log, runtime, shells } = this.#options;
     const network = await this.#findOrCreate();
     const { Subnet = "", Gateway = "" } = network.IPAM.Config?.[0] ?? {};
     const addresses = bridgeAddresses(Subnet, Gateway);
     const { wires, problem } =
       addresses === undefined
         ? { problem: `computers can't be given addresses of ${Subnet}` }
-        : await Wires.open({ names, addresses, mtu: await readMtu(), log, runtime });
+        : await Wires.open({ names, addresses, mtu: await readMtu(), shells, log, runtime });
     if (wires === undefined)
       log.info({ reason: problem }, "open sessions are connected by the engine, which takes longer");
     await wires?.replug();

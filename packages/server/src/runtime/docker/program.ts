@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 const OUTPUT_MAX = 64 * 1024;
 /** Where tools for file systems and networks are, whatever the server's own PATH says. */
 const SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const MACHINE_ENVIRONMENT = { PATH: SYSTEM_FOLDERS, LC_ALL: "C" };
 
 export interface ProgramCall {
   readonly stdin?: string;
@@ -17,7 +18,7 @@ export class ProgramError extends Error {
 /** Runs a program of the machine and gives what it printed. Throws ProgramError, or the signal's reason. */
 export async function runProgram(program: string, words: readonly string[], call: ProgramCall = {}): Promise<string> {
   call.signal?.throwIfAborted();
-  const child = spawn(program, words, { env: { PATH: SYSTEM_FOLDERS, LC_ALL: "C" }, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(program, words, { env: MACHINE_ENVIRONMENT, stdio: ["pipe", "pipe", "pipe"] });
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8");

@@ -7,6 +7,7 @@ import { bind, type EngineMount, namedVolume } from "./container-config.ts";
 import type { Names } from "./names.ts";
 import { COMPUTER_KINDS } from "./names.ts";
 import { ProgramError, runProgram } from "./program.ts";
+import type { Shells } from "./shells.ts";
 import type { VolumeRequest, Volumes } from "./volumes.ts";
 
 const MIB = 1024 * 1024;
@@ -24,16 +25,22 @@ const FILES = "files";
 const ARTIFACTS = "artifacts";
 /** Blocks that files give back are given back to the machine. */
 const MOUNT_OPTIONS = "loop,nosuid,nodev,noatime,discard";
-/** In one process of its own: to start one takes this large one longer than what it does. */
 const COPY_AND_MOUNT = `set -e; options=$1 image=$2 place=$3 empty=$4
-if [ -n "$empty" ]; then rm -f -- "$image.draft"; cp --sparse=always -- "$empty" "$image.draft"; mv -T -- "$image.draft" "$image"; fi
+if [ "$empty" ]; then
+  [ ! -e "$image.draft" ] || rm -f -- "$image.draft"
+  cp --sparse=always -- "$empty" "$image.draft"
+  mv -T -- "$image.draft" "$image"
+fi
 exec mount -t ext4 -o "$options" "$image" "$place"`;
+const MOUNT_FOLDER = 'exec mount --bind "$1" "$2"';
+const UNMOUNT = 'exec umount "$1"';
 
 export interface SizedVolumesOptions {
   readonly directory: string;
   /** Where the engine keeps its volumes. */
   readonly engineVolumes: string;
   readonly names: Names;
+  readonly shells: Shells;
 }
 
 /**
@@ -46,6 +53,7 @@ export class SizedVolumes implements Volumes {
   readonly #directory: string;
   readonly #names: Names;
   readonly #engineVolumes: string;
+  readonly #shells: Shells;
   /** Empty disks that are being made, by size: two computers may ask for one at the same time. */
   readonly #making = new Map<number, Promise<void>>();
 
@@ -53,6 +61,7 @@ export class SizedVolumes implements Volumes {
     this.#directory = options.directory;
     this.#names = options.names;
     this.#engineVolumes = options.engineVolumes;
+    this.#shells = options.shells;
   }
 
   /** Undefined where this machine or user can't: says why. */
@@ -91,21 +100,21 @@ export class SizedVolumes implements Volumes {
       if (isNew) await this.#ensureEmptyDisk(diskMb);
       if (!isNew && (await isMountPoint(this.#mount(id)))) return;
       const words = [MOUNT_OPTIONS, this.#image(id), this.#mount(id), isNew ? this.#emptyDisk(diskMb) : ""];
-      await runProgram("sh", ["-c", COPY_AND_MOUNT, "sh", ...words]);
+      await this.#shells.run(COPY_AND_MOUNT, words);
     });
   }
 
   async attach({ id, kind }: VolumeRequest): Promise<void> {
     const place = this.#place(kind, id);
     if (await isMountPoint(place)) return;
-    await this.#explained(() => runProgram("mount", ["--bind", join(this.#mount(id), FILES), place]));
+    await this.#explained(() => this.#shells.run(MOUNT_FOLDER, [join(this.#mount(id), FILES), place]));
   }
 
   async release(id: string): Promise<void> {
     const places = [...COMPUTER_KINDS.map((kind) => this.#place(kind, id)), this.#mount(id)];
     for (const place of places) {
       // Two servers may have mounted it, one over the other.
-      while (await isMountPoint(place)) await this.#explained(() => runProgram("umount", [place]));
+      while (await isMountPoint(place)) await this.#explained(() => this.#shells.run(UNMOUNT, [place]));
     }
   }
 

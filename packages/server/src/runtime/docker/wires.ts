@@ -5,6 +5,7 @@ import { DriverError } from "../driver.ts";
 import type { Names } from "./names.ts";
 import { ProgramError, runProgram } from "./program.ts";
 import { readResolvers } from "./resolvers.ts";
+import type { Shells } from "./shells.ts";
 import { type BridgeAddresses, bridgeAddresses, subnetOf, wireAddress, wireCount } from "./wire-addresses.ts";
 
 const DEVICES = "/sys/class/net";
@@ -60,6 +61,7 @@ export interface WiresOptions {
   readonly names: Names;
   readonly addresses: BridgeAddresses;
   readonly mtu: number;
+  readonly shells: Shells;
   readonly log: Logger;
 }
 
@@ -89,7 +91,7 @@ export class Wires {
     if ((await readResolvers()).length === 0) return { problem: "the machine is its own resolver" };
     const wires = new Wires(options);
     try {
-      await runProgram("sh", ["-c", TRIAL, "sh", PLUG, ...(await wires.#words("", false))]);
+      await options.shells.run(TRIAL, [PLUG, ...(await wires.#words("", false))]);
       return { wires, problem: "" };
     } catch (error) {
       if (error instanceof DriverError || error instanceof ProgramError) return { problem: error.message };
@@ -119,7 +121,7 @@ export class Wires {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       try {
         const words = await this.#words(proof, again || attempt > 0);
-        await runProgram("sh", ["-c", PLUG, "sh", String(process), ...words]);
+        await this.#options.shells.run(PLUG, [String(process), ...words]);
         return;
       } catch (error) {
         if (!(error instanceof ProgramError)) throw error;
