@@ -13,6 +13,7 @@ import { registerRoutes } from "../../packages/server/src/http/routes.ts";
 import { createHttpServer } from "../../packages/server/src/http/server.ts";
 import { Builds } from "../../packages/server/src/operator/builds.ts";
 import { BuiltAgents } from "../../packages/server/src/operator/built-agents.ts";
+import { ColdStarts } from "../../packages/server/src/operator/cold-starts.ts";
 import { Faults } from "../../packages/server/src/operator/faults.ts";
 import { Idle } from "../../packages/server/src/operator/idle.ts";
 import { MessageAcceptance } from "../../packages/server/src/operator/message-acceptance.ts";
@@ -102,9 +103,11 @@ export async function openControlPlane(given: ControlPlaneOptions = {}): Promise
   const metrics = new Metrics();
   const operations = new Operations({ log, metrics });
   const shared = { operations, store, wakeups, leases: lone.leases, errands: lone.errands, driver, log, faults };
-  const pool = new WarmPool(shared);
+  const coldStarts = new ColdStarts();
+  const pool = new WarmPool({ ...shared, coldStarts });
   const sessions = new Sessions({
     ...shared,
+    coldStarts,
     sessionLog,
     environmentOf,
     onLost: () => undefined,

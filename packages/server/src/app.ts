@@ -13,6 +13,7 @@ import { registerRoutes } from "./http/routes.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Builds } from "./operator/builds.ts";
 import { BuiltAgents } from "./operator/built-agents.ts";
+import { ColdStarts } from "./operator/cold-starts.ts";
 import { Errands } from "./operator/errands.ts";
 import { Faults } from "./operator/faults.ts";
 import type { EnvironmentOf } from "./operator/host-claim.ts";
@@ -179,9 +180,11 @@ async function compose(
   closers.push(async () => tracing?.close());
   const operations = new Operations({ log, metrics, tracing });
   const shared = { store, wakeups, leases, errands, driver, log, faults, operations };
-  const pool = new WarmPool(shared);
+  const coldStarts = new ColdStarts();
+  const pool = new WarmPool({ ...shared, coldStarts });
   const sessions = new Sessions({
     ...shared,
+    coldStarts,
     sessionLog,
     environmentOf,
     onLost: (id) => pool.lost(id),

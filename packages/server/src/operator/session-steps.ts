@@ -7,6 +7,7 @@ import { findSession, type SessionChange, type StoredSession, updateSession } fr
 import { getSpaceById } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
 import { now } from "../store/time.ts";
+import type { ColdStarts } from "./cold-starts.ts";
 import { sessionComputer } from "./computer-spec.ts";
 import type { Connections } from "./connections.ts";
 import { type EnvironmentOf, hostClaim } from "./host-claim.ts";
@@ -25,6 +26,7 @@ export interface SessionStepsOptions {
   readonly sessionLog: SessionLog;
   readonly leases: Leases;
   readonly driver: RuntimeDriver;
+  readonly coldStarts: ColdStarts;
   readonly connections: Connections;
   readonly environmentOf: EnvironmentOf;
   /** Keeps turns of another session off while something is done to its computer. */
@@ -129,7 +131,8 @@ export function createSessionSteps(options: SessionStepsOptions): SessionSteps {
     record_attempt: ({ session }) => record(session.id, { attempted: true }),
     copy_volume: copyVolume,
     start: async (turn) => {
-      turn.observed = await driver.start(await specOf(turn.session), turn.signal);
+      const spec = await specOf(turn.session);
+      turn.observed = await options.coldStarts.around(() => driver.start(spec, turn.signal));
     },
     thaw: async ({ session }) => {
       await lookedAtAfterFailure(session.id, () => driver.thaw(session.id));

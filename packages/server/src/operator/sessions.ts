@@ -6,6 +6,7 @@ import { HostConnection } from "../runtime/host-connection.ts";
 import { findSession, type StoredSession, updateSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import type { Operations } from "../telemetry/operations.ts";
+import type { ColdStarts } from "./cold-starts.ts";
 import { Connections, type Lease } from "./connections.ts";
 import type { Done, Errands } from "./errands.ts";
 import type { Faults } from "./faults.ts";
@@ -29,6 +30,7 @@ export interface SessionsOptions {
   readonly leases: Leases;
   readonly errands: Errands;
   readonly driver: RuntimeDriver;
+  readonly coldStarts: ColdStarts;
   readonly log: Logger;
   readonly faults: Faults;
   readonly operations?: Operations | undefined;

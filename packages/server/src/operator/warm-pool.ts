@@ -15,6 +15,7 @@ import {
 } from "../store/pool-computers.ts";
 import { findSpaceById, listSpaceIds, type StoredSpace } from "../store/spaces.ts";
 import type { Store } from "../store/store.ts";
+import type { ColdStarts } from "./cold-starts.ts";
 import { fixedShape, sessionComputer } from "./computer-spec.ts";
 import type { Done, Errands } from "./errands.ts";
 import type { Faults } from "./faults.ts";
@@ -28,6 +29,7 @@ export interface WarmPoolOptions {
   readonly leases: Leases;
   readonly errands: Errands;
   readonly driver: RuntimeDriver;
+  readonly coldStarts: ColdStarts;
   readonly log: Logger;
   readonly faults: Faults;
 }
@@ -289,7 +291,7 @@ export class WarmPool {
   }
 
   async #fill(spaceId: string, wanted: Wanted, signal: AbortSignal): Promise<Outcome> {
-    const { faults, leases, store } = this.#options;
+    const { coldStarts, faults, leases, store } = this.#options;
     const rows = await listPoolComputers(store.read, spaceId);
     const kept: PoolComputer[] = [];
     for (const row of rows) {
@@ -300,6 +302,11 @@ export class WarmPool {
     }
     // Whoever asks for a session goes before the filling of the pool: one computer at a time.
     if (kept.length >= wanted.count) return "done";
+    const patienceMs = coldStarts.patienceMs();
+    if (patienceMs > 0) {
+      coldStarts.onEnd(() => this.#loop.wake(spaceId));
+      return { againAfterMs: patienceMs };
+    }
     const id = randomUUIDv7();
     const row = { id, space_id: spaceId, build_id: wanted.buildId, shape: wanted.shape };
     const record = () =>
