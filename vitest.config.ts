@@ -9,7 +9,17 @@ import { BaseSequencer, type TestSpecification, type TestUserConfig } from "vite
 const LANES = 3;
 
 /** What takes longest begins first, for begun last it would go on alone. */
-const LONGEST = ["faults", "builds", "builds-docker", "attacks", "torture", "several-servers-work", "old-builds"];
+const LONGEST = [
+  "faults",
+  "frameworks",
+  "builds",
+  "builds-docker",
+  "attacks",
+  "torture",
+  "several-servers-work",
+  "containers",
+  "old-builds",
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
