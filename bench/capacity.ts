@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { figuresOf } from "./figures.ts";
 import type { Report } from "./report.ts";
 import { poolReady } from "./sessions.ts";
@@ -7,6 +8,10 @@ const BURST = 50;
 const POOL = 10;
 /** Creations that count together, so that one slow moment says nothing. */
 const GROUP = 5;
+/** Sessions that are made side by side between two groups. */
+const FILL = 45;
+const AT_ONCE = 4;
+const MIB = 1024;
 
 /** Fifty creations at once, of which a pool serves ten. */
 export async function benchBurst(
@@ -36,6 +41,7 @@ export async function benchBurst(
 /** How many sessions there can be until a creation takes twice as long as at first; no more than `most` are made. */
 export async function benchCapacity({ client, runtime }: Target, report: Report, most: number): Promise<void> {
   const ids: string[] = [];
+  const before = availableMemory();
   const group = async (): Promise<number> => {
     const times: number[] = [];
     for (let count = 0; count < GROUP; count += 1) {
@@ -48,9 +54,29 @@ export async function benchCapacity({ client, runtime }: Target, report: Report,
   await group();
   const first = await group();
   let now = first;
-  while (now < 2 * first && ids.length < most) now = await group();
+  while (now < 2 * first && ids.length < most) {
+    const fill = Array.from({ length: Math.min(FILL, most - ids.length - GROUP) });
+    await someAtOnce(fill, async () => void ids.push(await openSession(client)));
+    now = await group();
+  }
   const name = `${runtime}: sessions until creation slows 2 ×${now < 2 * first ? " (no more were made)" : ""}`;
   report.value(name, "count", ids.length);
   report.value(`${runtime}: creation with that many`, "ms", now, { floor: { name: "at first", value: first } });
-  for (const id of ids) await client.call("sessions.delete", { params: { id } });
+  const each = (before - availableMemory()) / ids.length;
+  report.value(`${runtime}: memory of the machine for each`, "MiB", each);
+  report.value(`${runtime}: sessions that its memory suffices for`, "count", Math.floor(before / each));
+  await someAtOnce(ids, (id) => client.call("sessions.delete", { params: { id } }));
+}
+
+async function someAtOnce<Item>(items: readonly Item[], work: (item: Item) => Promise<unknown>): Promise<void> {
+  const rest = items.values();
+  const worker = async () => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** MiB that the kernel could still give to programs. */
+function availableMemory(): number {
+  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "latin1"))?.[1]) / MIB;
 }
