@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification, type TestUserConfig } from "vitest/node";
 
 /**
- * Files of suites with real things that run side by side. These wait for most of their time, so three keep two processors
- * busy. Each file has installations of its own, and looks at nothing on the machine that is not theirs.
+ * Files that run side by side. Most wait for real things for most of their time, so three keep two processors busy. Each has
+ * installations of its own, and looks at nothing on the machine that is not theirs.
  */
 const LANES = 3;
 
@@ -32,9 +32,9 @@ class LongestFirst extends BaseSequencer {
 }
 
 const project = (name: string, include: string[], testTimeout: number, more: TestUserConfig = {}) => ({
-  test: { name, include, testTimeout, hookTimeout: testTimeout, ...more },
+  test: { name, include, testTimeout, hookTimeout: testTimeout, maxWorkers: LANES, ...more },
 });
-const inLanes: TestUserConfig = { maxWorkers: LANES, sequence: { groupOrder: 1 } };
+const suite: TestUserConfig = { sequence: { groupOrder: 1 } };
 
 // unit: beside the source, pure or with a store in memory; conformance, integration and e2e use the real things.
 export default defineConfig({
@@ -42,10 +42,10 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       // To load the same libraries for each file takes as long as all the tests.
-      project("unit", ["packages/*/src/**/*.test.ts"], 30_000, { isolate: false }),
-      project("conformance", ["test/conformance/**/*.test.ts"], 180_000, inLanes),
-      project("integration", ["test/integration/**/*.test.ts"], 180_000, inLanes),
-      project("e2e", ["test/e2e/**/*.test.ts"], 600_000, inLanes),
+      project("unit", ["packages/*/src/**/*.test.ts"], 120_000, { isolate: false }),
+      project("conformance", ["test/conformance/**/*.test.ts"], 600_000, suite),
+      project("integration", ["test/integration/**/*.test.ts"], 600_000, suite),
+      project("e2e", ["test/e2e/**/*.test.ts"], 600_000, suite),
     ],
   },
 });
