@@ -158,13 +158,10 @@ export class ComputerStarter {
     const taken = { ...start, wayOut };
     // On a network that isn't fenced any more nothing may run, whatever it does there.
     const open = isNetwork(wayOut) && !isNetwork(start.wayOut);
-    if (runs && !open) {
+    if (runs && !open && (await this.#isConnected(start, found))) {
       await this.#openWayOut(taken);
       if (found.status === "frozen") {
         await client.run({ method: "POST", path: `/containers/${engineId}/unpause`, signal }, [409]);
-      }
-      if (start.wayOut === "wire" && found.wired) {
-        await this.#options.network.plug({ process: found.pid, proof: engineId, again: true });
       }
       // A host that was started a moment ago may not answer yet, and one that died may have left its socket.
       await this.#ready(taken, engineId, () => Promise.resolve());
@@ -209,6 +206,18 @@ export class ComputerStarter {
     if (!spec.root) await this.#options.computers.removeContainer(engineId);
     const message = "The computer's container or network is gone; it is made again.";
     return new DriverError(message, { cause, transient: true });
+  }
+
+  /** Sees to it that a computer that runs has its wire, where it is to have one. False where the engine has to connect it. */
+  async #isConnected({ wayOut }: Start, { engineId, pid, wired }: InspectedComputer): Promise<boolean> {
+    if (!wired) return true;
+    try {
+      await this.#options.network.plug({ process: pid, proof: engineId, again: true });
+      return true;
+    } catch (error) {
+      if (wayOut === "wire" || !(error instanceof DriverError)) throw error;
+      return false;
+    }
   }
 
   /** The engine is asked only where the control groups don't tell. */

@@ -37,6 +37,8 @@ export class OpenNetwork {
   #way: OpenWay | undefined;
   /** When it was last found that it can't be done. */
   #failedAt = 0;
+  /** When a computer could last not be connected. */
+  #unpluggedAt = 0;
 
   constructor(options: OpenNetworkOptions) {
     this.#options = options;
@@ -54,7 +56,8 @@ export class OpenNetwork {
     try {
       const wires = await this.#current();
       await fence.ensure();
-      this.#way = wires === undefined ? "network" : "wire";
+      const failed = Date.now() - this.#unpluggedAt < RETRY_MS;
+      this.#way = wires === undefined || failed ? "network" : "wire";
       return this.#way;
     } catch (error) {
       this.#forget();
@@ -75,8 +78,9 @@ export class OpenNetwork {
     try {
       await wires.plug(computer);
     } catch (error) {
-      // Maybe it can't be done any more: it is tried, before another computer depends on it.
+      // Maybe it can't be done any more: for a while, new ones are the engine's.
       this.#forget();
+      this.#unpluggedAt = Date.now();
       throw error;
     }
   }
@@ -138,18 +142,21 @@ export class OpenNetwork {
   }
 
   async #make(): Promise<Wires | undefined> {
-    const { names, log, runtime, shells } = this.#options;
+    const { log } = this.#options;
     const network = await this.#findOrCreate();
-    const { Subnet = "", Gateway = "" } = network.IPAM.Config?.[0] ?? {};
-    const addresses = bridgeAddresses(Subnet, Gateway);
-    const { wires, problem } =
-      addresses === undefined
-        ? { problem: `computers can't be given addresses of ${Subnet}` }
-        : await Wires.open({ names, addresses, mtu: await readMtu(), shells, log, runtime });
+    const { wires, problem } = await this.#openWires(network);
     if (wires === undefined)
       log.info({ reason: problem }, "open sessions are connected by the engine, which takes longer");
     await wires?.replug();
     return wires;
+  }
+
+  async #openWires(network: InspectedNetwork): Promise<{ readonly wires?: Wires; readonly problem: string }> {
+    const { names, log, runtime, shells } = this.#options;
+    const { Subnet = "", Gateway = "" } = network.IPAM.Config?.[0] ?? {};
+    const addresses = bridgeAddresses(Subnet, Gateway);
+    if (addresses === undefined) return { problem: `computers can't be given addresses of ${Subnet}` };
+    return Wires.open({ names, addresses, mtu: await readMtu(), shells, log, runtime });
   }
 
   async #findOrCreate(): Promise<InspectedNetwork> {
