@@ -1,10 +1,10 @@
 import { randomUUIDv7 } from "node:crypto";
 import { BuildAgent, type BuildStatus, ResolvedManifest } from "@raworc/contract";
-import { sql } from "kysely";
 import { z } from "zod";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
 import { deciding, locksRows } from "./locks.ts";
 import type { BuildRow } from "./rows.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -36,15 +36,19 @@ export async function findBuild(reader: Reader, id: string): Promise<StoredBuild
   return row === undefined ? undefined : toBuild(row);
 }
 
+// Asked for with each session.
+const NEWEST = "select * from builds where space_id = ? order by created_at desc, id desc limit 1";
+const NEWEST_OF_STATUS = NEWEST.replace("order", "and status = ? order");
+
 /** The newest build of a space, of one status where it is given. */
 export async function findNewestBuild(
   reader: Reader,
   spaceId: string,
   status?: BuildStatus,
 ): Promise<StoredBuild | undefined> {
-  let select = reader.selectFrom("builds").selectAll().where("space_id", "=", spaceId);
-  if (status !== undefined) select = select.where("status", "=", status);
-  const row = await select.orderBy("created_at", "desc").orderBy("id", "desc").limit(1).executeTakeFirst();
+  const statement = status === undefined ? NEWEST : NEWEST_OF_STATUS;
+  const values = status === undefined ? [spaceId] : [spaceId, status];
+  const [row] = await runStatement<BuildRow>(reader, statement, values);
   return row === undefined ? undefined : toBuild(row);
 }
 
@@ -110,10 +114,10 @@ export async function lockBuilds(transaction: Transaction, ids: readonly string[
  * image there. Several may at once.
  */
 export async function holdBuildImage(transaction: Transaction, id: string): Promise<boolean> {
-  const select = transaction.selectFrom("builds").select("image_tag").where("id", "=", id);
+  const select = "select image_tag from builds where id = ?";
   // MariaDB has no other words for it.
-  const held = locksRows(transaction) ? select.modifyEnd(sql`lock in share mode`) : select;
-  const row = await held.executeTakeFirst();
+  const statement = locksRows(transaction) ? `${select} lock in share mode` : select;
+  const [row] = await runStatement<Pick<BuildRow, "image_tag">>(transaction, statement, [id]);
   return row !== undefined && row.image_tag !== null;
 }
 

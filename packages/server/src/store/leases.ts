@@ -1,6 +1,6 @@
 import { locksRows } from "./locks.ts";
 import type { LeaseRow } from "./rows.ts";
-import { runStatement } from "./statement.ts";
+import { insertRow, runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 
 export interface Lease {
@@ -41,16 +41,12 @@ export async function claimLease(transaction: Transaction, lease: Lease, serverI
 /** For what is made in the same transaction, so that nobody else can have its lease. */
 export async function insertLease(transaction: Transaction, lease: Lease, serverId: string): Promise<void> {
   const row: LeaseRow = { kind: lease.kind, lease_key: lease.key, server_id: serverId };
-  await transaction.insertInto("leases").values(row).execute();
+  await insertRow(transaction, "leases", row);
 }
 
 export async function deleteLease(transaction: Transaction, lease: Lease, serverId: string): Promise<void> {
-  await transaction
-    .deleteFrom("leases")
-    .where("kind", "=", lease.kind)
-    .where("lease_key", "=", lease.key)
-    .where("server_id", "=", serverId)
-    .execute();
+  const statement = "delete from leases where kind = ? and lease_key = ? and server_id = ?";
+  await runStatement(transaction, statement, [lease.kind, lease.key, serverId]);
 }
 
 /** Leases whose servers are gone. */

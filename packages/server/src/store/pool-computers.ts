@@ -1,4 +1,6 @@
+import { locksRows } from "./locks.ts";
 import type { PoolComputerRow } from "./rows.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -26,6 +28,9 @@ export async function insertPoolComputer(
 
 /** False when it was not there: somebody else has taken or removed it. */
 export async function deletePoolComputer(transaction: Transaction, id: string): Promise<boolean> {
-  const { numDeletedRows } = await transaction.deleteFrom("pool_computers").where("id", "=", id).executeTakeFirst();
-  return numDeletedRows > 0n;
+  const select = "select id from pool_computers where id = ?";
+  const rows = await runStatement(transaction, locksRows(transaction) ? `${select} for update` : select, [id]);
+  if (rows.length === 0) return false;
+  await runStatement(transaction, "delete from pool_computers where id = ?", [id]);
+  return true;
 }

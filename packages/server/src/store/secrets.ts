@@ -2,8 +2,9 @@ import { randomUUIDv7 } from "node:crypto";
 import type { Secret } from "@raworc/contract";
 import type { Scope } from "../domain/access-scope.ts";
 import { decodeCursor, olderThan, type Page, pageOf } from "./cursors.ts";
-import type { SecretRow } from "./rows.ts";
+import type { SecretRow, SecretVersionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
+import { runStatement } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -118,11 +119,8 @@ export async function deleteSecret(transaction: Transaction, secret: StoredSecre
 
 /** Differs whenever a secret of the space was made, changed or deleted; 0 where there never was one. */
 export async function readSecretsVersion(reader: Reader, spaceId: string): Promise<number> {
-  const row = await reader
-    .selectFrom("secret_versions")
-    .select("version")
-    .where("space_id", "=", spaceId)
-    .executeTakeFirst();
+  const statement = "select version from secret_versions where space_id = ?";
+  const [row] = await runStatement<Pick<SecretVersionRow, "version">>(reader, statement, [spaceId]);
   return Number(row?.version ?? 0);
 }
 

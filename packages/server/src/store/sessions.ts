@@ -6,7 +6,7 @@ import { jsonText } from "./json-text.ts";
 import { locksRows } from "./locks.ts";
 import type { SessionRow } from "./rows.ts";
 import { withinScope } from "./scopes.ts";
-import { selectRows, updateRow } from "./statement.ts";
+import { insertRow, selectRows, updateRow } from "./statement.ts";
 import type { Reader, Transaction } from "./store.ts";
 import { now } from "./time.ts";
 
@@ -257,7 +257,7 @@ export async function insertSession(transaction: Transaction, session: NewSessio
     pause_requested_at: null,
     fork_pending: session.parentId === undefined ? null : 1,
   };
-  await transaction.insertInto("sessions").values(row).execute();
+  await insertRow(transaction, "sessions", row);
   return getSession(transaction, row.id);
 }
 

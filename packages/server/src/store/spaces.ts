@@ -21,7 +21,7 @@ function toSpace(row: SpaceRow): StoredSpace {
 }
 
 export async function findSpace(reader: Reader, name: string): Promise<StoredSpace | undefined> {
-  const row = await reader.selectFrom("spaces").selectAll().where("name", "=", name).executeTakeFirst();
+  const [row] = await runStatement<SpaceRow>(reader, "select * from spaces where name = ?", [name]);
   return row === undefined ? undefined : toSpace(row);
 }
 

@@ -28,6 +28,21 @@ export function selectRows<Row>(reader: Reader, sql: string, values: Values): Ro
   return reader.executeQuery<Row>(CompiledQuery.raw(sql, [...values])).then(({ rows }) => rows);
 }
 
+/** Inserts one row of a table whose columns are always the same ones. */
+export async function insertRow<T extends keyof Database>(
+  transaction: Reader,
+  table: T,
+  row: Database[T],
+): Promise<void> {
+  const columns = Object.keys(row as object);
+  const places = columns.map(() => "?").join(", ");
+  await runStatement(
+    transaction,
+    `insert into ${table} (${columns.join(", ")}) values (${places})`,
+    Object.values(row as object),
+  );
+}
+
 type TableWithId = { [T in keyof Database]: Database[T] extends { id: string } ? T : never }[keyof Database];
 
 /** Sets columns of the row with an id; those that are undefined stay as they are. */
