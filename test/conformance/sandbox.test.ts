@@ -177,7 +177,7 @@ describeWith(["sandbox"], "sandbox conformance", () => {
       }
       await driver.close();
       expect(begun()).toEqual([]);
-      expect(mountsOf("standby-")).toEqual([]);
+      expect(mountsOf(join(shared, "standby-"))).toEqual([]);
     } finally {
       await fixture.close();
     }

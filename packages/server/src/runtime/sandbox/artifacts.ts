@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { type ArtifactSource, DriverError } from "../driver.ts";
@@ -92,7 +92,7 @@ export class Artifacts {
     wrap.add("--remount-ro", "/", "--", "sh", "-c", COPY, "copy", source.path);
     const group = `copy-${key}`;
     const logPath = `${files}.log`;
-    const log = await open(logPath, "w");
+    await writeFile(logPath, "", { mode: 0o600 });
     try {
       const { ended, init } = await launcher.launch({
         preparation: [...stage.commands, `chown ${record.firstId}:${record.firstId} ${quote(target)}`],
@@ -101,7 +101,7 @@ export class Artifacts {
         firstId: record.firstId,
         root: false,
         lasting: false,
-        logDescriptor: log.fd,
+        logPath,
         signal,
         onMonitor: async ({ pid }) => {
           await cgroups?.create(group, LIMITS);
@@ -123,7 +123,6 @@ export class Artifacts {
       const said = (await readFile(logPath, "utf8")).trim().slice(-2000);
       throw new DriverError(`The artifact could not be copied: ${said}`, { cause: error, transient: true });
     } finally {
-      await log.close();
       for (const path of [logPath, `${files}.mounts`]) await rm(path, { force: true });
       await cgroups?.remove(group);
     }

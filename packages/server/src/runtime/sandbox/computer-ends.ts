@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ComputerNotice } from "../driver.ts";
 import { HostConnection } from "../host-connection.ts";
+import type { Launched } from "./launcher.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 
 /** From a host's end to that of everything inside and its mounts. */
@@ -37,10 +38,11 @@ export class ComputerEnds {
     return this.#watched.has(id);
   }
 
-  /** A computer that this process started. */
-  watchChild(id: string, ended: Promise<unknown>): void {
+  /** A computer that this control plane started. Where its end is not heard of any more, its host's end is. */
+  watchChild(id: string, socketDirectory: string, { ended, monitor }: Launched): void {
     const leaving = this.#begin(id);
-    void ended.then(() => this.#tell(id, leaving));
+    const follow = () => this.#follow(socketDirectory, monitor, leaving.signal);
+    void ended.then(follow).then(() => this.#tell(id, leaving));
   }
 
   /** A computer that another control plane started: its host's end of a connection tells of its end. */

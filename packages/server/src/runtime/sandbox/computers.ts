@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPUTER, type Limits } from "@raworc/contract";
 import { type ComputerSpec, type ComputerUsage, DriverError, type ObservedComputer } from "../driver.ts";
@@ -171,7 +171,8 @@ export class Computers {
       init: null,
     };
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const log = await open(join(directory, LAUNCH_LOG), "w");
+    const logPath = join(directory, LAUNCH_LOG);
+    await writeFile(logPath, "", { mode: 0o600 });
     let launched: Launched | undefined;
     let standby: Standby | undefined;
     let ahead: Promise<void> | undefined;
@@ -180,7 +181,8 @@ export class Computers {
       const etc = rootDirectory === null && !spec.root ? await etcFolder.current() : null;
       standby = await this.#standbyFor(spec, volume);
       // The kernel takes its time to move a process into a group, in which the rest of the launch goes on.
-      ahead = standby?.child.pid === undefined ? undefined : this.#limit(spec, standby.child.pid);
+      const pid = await standby?.program.pid;
+      ahead = pid === undefined ? undefined : this.#limit(spec, pid);
       ahead?.catch(() => undefined);
       const plan = planComputer(this.#surroundings, spec, { volumeRecord: volume, isNew, etcFolder: etc, standby });
       launched = await launcher.launch({
@@ -188,12 +190,8 @@ export class Computers {
         firstId: volume.firstId,
         root: spec.root,
         lasting: true,
-        logDescriptor: log.fd,
-        standby: standby && {
-          begun: standby,
-          scriptPath: join(directory, LAUNCH_SCRIPT),
-          logPath: join(directory, LAUNCH_LOG),
-        },
+        logPath,
+        standby: standby && { begun: standby, scriptPath: join(directory, LAUNCH_SCRIPT) },
         signal,
         onMonitor: async (monitor) => {
           await allDone([
@@ -208,7 +206,7 @@ export class Computers {
       await writeRecord(directory, { ...record, monitor, init });
       this.#prepareNext(spec, volume, plan.place);
       await this.#ready(id, launched, signal);
-      this.#ends.watchChild(id, launched.ended);
+      this.#ends.watchChild(id, layout.reachSockets(id), launched);
     } catch (error) {
       if (standby !== undefined && launched === undefined) endBegun(standby);
       await ahead?.catch(() => undefined);
@@ -219,8 +217,6 @@ export class Computers {
       const reason = error instanceof LaunchEnded ? await this.#explain(id, volume, error) : error;
       await this.#settle(id);
       throw reason;
-    } finally {
-      await log.close();
     }
   }
 

@@ -1,6 +1,5 @@
-import type { ChildProcess } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
 import { z } from "zod";
+import type { SpawnedProgram } from "../spawner/spawned-program.ts";
 
 const Information = z.object({ "child-pid": z.number().int() });
 const INFORMATION_MAX = 4096;
@@ -10,6 +9,8 @@ export const TOLD = 3;
 export const LEAVE = 4;
 export const MAPPING = 5;
 
+export const DESCRIPTORS = { told: TOLD, heard: [LEAVE, MAPPING] } as const;
+
 /** The launch ended before a computer was there; its log says why. */
 export class LaunchEnded extends Error {
   override readonly name = "LaunchEnded";
@@ -17,27 +18,19 @@ export class LaunchEnded extends Error {
 
 /** Lines that a launch says, and the leave that it waits for. */
 export class LaunchTalk {
-  readonly #child: ChildProcess;
+  readonly #program: SpawnedProgram;
   #text = "";
   #closed = false;
+  #hushed = false;
   #wake: () => void = () => undefined;
 
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    const told = child.stdio[TOLD] as Readable;
-    told.setEncoding("latin1");
-    told.on("data", (piece: string) => {
-      if (this.#text.length < INFORMATION_MAX) this.#text += piece;
-      this.#wake();
-    });
-    const close = () => {
-      this.#closed = true;
+  constructor(program: SpawnedProgram) {
+    this.#program = program;
+    program.onTold = (piece) => {
+      if (piece === undefined) this.#closed = true;
+      else if (this.#text.length < INFORMATION_MAX) this.#text += piece;
       this.#wake();
     };
-    told.on("close", close);
-    told.on("error", close);
-    child.on("error", close);
-    for (const descriptor of [LEAVE, MAPPING]) child.stdio[descriptor]?.on("error", () => undefined);
   }
 
   /** Throws LaunchEnded. */
@@ -55,11 +48,16 @@ export class LaunchTalk {
   }
 
   say(descriptor: number, line = "go"): void {
-    (this.#child.stdio[descriptor] as Writable | null | undefined)?.write(`${line}\n`);
+    this.#program.say(descriptor, `${line}\n`);
   }
 
+  /** What waits for leave ends. Idempotent. */
   close(): void {
-    for (const descriptor of [TOLD, LEAVE, MAPPING]) (this.#child.stdio[descriptor] as Readable | undefined)?.destroy();
+    if (this.#hushed) return;
+    this.#hushed = true;
+    this.#closed = true;
+    this.#wake();
+    this.#program.hush();
   }
 
   async #until<T>(find: (text: string) => T | undefined): Promise<T> {

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { DriverError } from "../driver.ts";
+import type { SpawnedProgram } from "../spawner/spawned-program.ts";
+import type { Spawner } from "../spawner/spawner.ts";
 import { type IdMapping, mapText } from "./id-map.ts";
-import { LaunchEnded, LaunchTalk, LEAVE, MAPPING, TOLD } from "./launch-talk.ts";
+import { DESCRIPTORS, LaunchEnded, LaunchTalk, LEAVE, MAPPING, TOLD } from "./launch-talk.ts";
 import { identify, type ProcessIdentity, signalProcess, treeOf } from "./process-identity.ts";
 import { runProgram, SYSTEM_PATH } from "./programs.ts";
 import { quote, words } from "./shell.ts";
@@ -20,10 +21,10 @@ export interface LaunchPlan {
   readonly root: boolean;
   /** Whether it goes on when this process ends. */
   readonly lasting: boolean;
-  /** Gets what the launch says on the way, errors above all. */
-  readonly logDescriptor: number;
+  /** File that gets what the launch says on the way, errors above all. */
+  readonly logPath: string;
   /** A launch that was begun before, and the file by which it is told the rest. */
-  readonly standby?: { readonly begun: Standby; readonly scriptPath: string; readonly logPath: string } | undefined;
+  readonly standby?: { readonly begun: Standby; readonly scriptPath: string } | undefined;
   /** Called before anything inside runs, with the process that outlives everything inside. */
   readonly onMonitor: (monitor: ProcessIdentity) => Promise<void>;
   /** Called once everything is mounted, before anything inside runs. */
@@ -35,7 +36,7 @@ export interface Launched {
   readonly monitor: ProcessIdentity;
   /** Process 1 inside. */
   readonly init: ProcessIdentity;
-  /** Exit code once everything inside has ended and all mounts are gone; null after a signal. */
+  /** Exit code once everything inside has ended and all mounts are gone; null after a signal, or where it isn't known. */
   readonly ended: Promise<number | null>;
 }
 
@@ -43,15 +44,14 @@ const FILTER = 9;
 
 /** A launch's process, with what it tells. */
 export interface Begun {
-  readonly child: ChildProcess;
-  readonly ended: Promise<number | null>;
+  readonly program: SpawnedProgram;
   readonly talk: LaunchTalk;
 }
 
 /** Ends a launch that nobody goes on with. */
-export function endBegun({ child, talk }: Begun): void {
+export function endBegun({ program, talk }: Begun): void {
   talk.close();
-  child.kill("SIGKILL");
+  program.kill();
 }
 
 /** Waits in the new user namespace for its ids, takes those of root there, and becomes bubblewrap. */
@@ -70,21 +70,24 @@ exec ${LEAVE}<&- ; exec bwrap --info-fd ${TOLD} --seccomp ${FILTER} "$@"`;
  */
 export class Launcher {
   readonly #mapping: IdMapping;
+  readonly #spawner: Spawner;
 
-  constructor(mapping: IdMapping) {
+  constructor(mapping: IdMapping, spawner: Spawner) {
     this.#mapping = mapping;
+    this.#spawner = spawner;
   }
 
   /** Throws DriverError with what the launch said is left to the caller, who has its log. Rejects with the signal's reason. */
   async launch(plan: LaunchPlan): Promise<Launched> {
     plan.signal.throwIfAborted();
-    const { child, ended, talk } =
-      plan.standby === undefined ? this.#spawn(plan) : await this.#goOn(plan, plan.standby);
+    const { program, talk } = plan.standby === undefined ? this.#spawn(plan) : await this.#goOn(plan, plan.standby);
+    const { ended } = program;
     const stop = () => talk.close();
     plan.signal.addEventListener("abort", stop);
     let monitor: ProcessIdentity | undefined;
     try {
-      monitor = child.pid === undefined ? undefined : identify(child.pid);
+      const pid = await program.pid;
+      monitor = pid === undefined ? undefined : identify(pid);
       if (monitor === undefined) throw new LaunchEnded();
       if (this.#mapping.kind === "given") {
         await talk.expect("outer");
@@ -102,7 +105,7 @@ export class Launcher {
       talk.say(LEAVE);
       const init = identify(await talk.childPid());
       if (init === undefined) throw new LaunchEnded();
-      if (plan.lasting) child.unref();
+      if (plan.lasting) program.letGo();
       return { monitor, init, ended };
     } catch (error) {
       if (monitor !== undefined) for (const process of treeOf(monitor)) signalProcess(process, "SIGKILL");
@@ -126,17 +129,15 @@ export class Launcher {
       return;
     }
     const waiting = `echo outer >&${TOLD}; read -r go <&${LEAVE} || exit 125\n${script}`;
-    const child = spawn("unshare", ["--user", "--mount", "--keep-caps", "--", "sh", "-c", waiting], {
-      env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
-      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
-    });
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-    const talk = new LaunchTalk(child);
+    const { program, talk } = this.#begin(
+      ["unshare", "--user", "--mount", "--keep-caps", "--", "sh", "-c", waiting],
+      null,
+    );
     try {
       await talk.expect("outer");
-      await this.#mapOuter(child.pid ?? 0, signal);
+      await this.#mapOuter((await program.pid) ?? 0, signal);
       talk.say(LEAVE);
-      const code = await ended;
+      const code = await program.ended;
       if (code !== 0) throw new DriverError(`Files could not be prepared (status ${code})`, { transient: true });
     } finally {
       talk.close();
@@ -146,21 +147,19 @@ export class Launcher {
   #spawn(plan: LaunchPlan): Begun {
     const inner = ["unshare", "--user", "--keep-caps", "--", "sh", "-c", INNER, "sh"];
     const outer = this.#outer(plan, this.#steps(plan), inner);
-    const log = plan.logDescriptor;
-    const child = spawn("unshare", [...outer, "sh", ...plan.bubblewrap], {
-      cwd: "/",
-      env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
-      detached: true,
-      stdio: ["ignore", log, log, "pipe", "pipe", "pipe"],
-    });
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-    return { child, ended, talk: new LaunchTalk(child) };
+    return this.#begin(["unshare", ...outer, "sh", ...plan.bubblewrap], plan.logPath);
+  }
+
+  #begin(words: readonly [string, ...string[]], log: string | null): Begun {
+    const environment = { PATH: SYSTEM_PATH, LC_ALL: "C" };
+    const program = this.#spawner.start({ words, environment, log, ...DESCRIPTORS });
+    return { program, talk: new LaunchTalk(program) };
   }
 
   /** Where root may map any id: the same steps as those of a launch of its own. */
-  async #goOn(plan: LaunchPlan, { begun, scriptPath, logPath }: NonNullable<LaunchPlan["standby"]>): Promise<Begun> {
+  async #goOn(plan: LaunchPlan, { begun, scriptPath }: NonNullable<LaunchPlan["standby"]>): Promise<Begun> {
     const inner = ["unshare", "--user", "--keep-caps", "--", "sh", "-c", INNER, "sh", ...plan.bubblewrap];
-    const steps = [`exec >>${quote(logPath)} 2>&1`, ...this.#steps(plan), `exec ${MAPPING}<&-`];
+    const steps = [`exec >>${quote(plan.logPath)} 2>&1`, ...this.#steps(plan), `exec ${MAPPING}<&-`];
     await writeFile(scriptPath, `${[...steps, `exec ${words(...inner)}`].join("\n")}\n`);
     begun.talk.say(MAPPING, scriptPath);
     return begun;

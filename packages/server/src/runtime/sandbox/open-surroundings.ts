@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DriverError } from "../driver.ts";
 import type { DriverOptions } from "../driver-options.ts";
 import { readMounts } from "../mount-lines.ts";
+import { Spawner } from "../spawner/spawner.ts";
 import { carryBubblewrap, OWN_BUBBLEWRAP } from "./carried-bubblewrap.ts";
 import { CgroupV1 } from "./cgroup-v1.ts";
 import { CgroupV2 } from "./cgroup-v2.ts";
@@ -41,8 +42,9 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
   const mapping = await findIdMapping();
   const rootDirectory = options.rootDirectory ?? null;
   checkRootDirectory(rootDirectory);
-  const launcher = new Launcher(mapping);
-  const standbys = new Standbys(shared, options.log);
+  const spawner = new Spawner();
+  const launcher = new Launcher(mapping, spawner);
+  const standbys = new Standbys(shared, spawner, options.log);
   await standbys.open();
   const sized = mapping.kind === "own" && (await disksWork(shared));
   const etc = await makeEtcFiles(join(shared, "etc"), rootDirectory);
@@ -54,6 +56,7 @@ export async function openSurroundings(options: SandboxOptions): Promise<Surroun
     cgroups: await openCgroups(layout.label),
     identityMount: mapping.kind === "own" ? ((await findIdentityMount()) ?? null) : null,
     bubblewrap: rootDirectory === null ? OWN_BUBBLEWRAP : await carryBubblewrap(),
+    spawner,
     launcher,
     volumes: new Volumes({ layout, mapping, launcher, sized }),
     standbys,

@@ -33,6 +33,7 @@ export async function createSandboxDriver(options: SandboxOptions): Promise<Runt
   const surroundings = await openSurroundings(options);
   const driver = new SandboxDriver(surroundings);
   await driver.takeUp();
+  surroundings.spawner.begin();
   return driver;
 }
 
@@ -188,6 +189,7 @@ class SandboxDriver implements RuntimeDriver {
     this.#ends.close();
     await this.#wayOut.close();
     await this.#surroundings.standbys.close();
+    await this.#surroundings.spawner.close();
     await this.#surroundings.cgroups?.close();
     await this.#surroundings.layout.close();
   }

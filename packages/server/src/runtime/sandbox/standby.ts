@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { removeLeftDrafts } from "../left-drafts.ts";
-import { LaunchTalk, MAPPING, TOLD } from "./launch-talk.ts";
+import type { Spawner } from "../spawner/spawner.ts";
+import { DESCRIPTORS, LaunchTalk, MAPPING, TOLD } from "./launch-talk.ts";
 import { type Begun, endBegun } from "./launcher.ts";
 import { SYSTEM_PATH } from "./programs.ts";
 import { words } from "./shell.ts";
@@ -29,14 +29,16 @@ export interface Standby extends Begun, StandbyKind {
  */
 export class Standbys {
   readonly #folder: string;
+  readonly #spawner: Spawner;
   readonly #log: Logger;
   #ready: Standby | undefined;
   #making: Promise<void> | undefined;
   #count = 0;
   #closed = false;
 
-  constructor(folder: string, log: Logger) {
+  constructor(folder: string, spawner: Spawner, log: Logger) {
     this.#folder = folder;
+    this.#spawner = spawner;
     this.#log = log;
   }
 
@@ -48,8 +50,7 @@ export class Standbys {
   /** Undefined where none waits. The caller moves the disk's image to where it is to be. */
   take(diskMb: number): Standby | undefined {
     const standby = this.#ready;
-    if (standby?.diskMb !== diskMb || standby.child.exitCode !== null || standby.child.signalCode !== null)
-      return undefined;
+    if (standby?.diskMb !== diskMb || standby.program.hasEnded) return undefined;
     this.#ready = undefined;
     return standby;
   }
@@ -84,15 +85,14 @@ export class Standbys {
       `echo standby >&${TOLD}; read -r rest <&${MAPPING} || exit 0`,
       '. "$rest"',
     ];
-    const child = spawn("unshare", ["--mount", "--", "sh", "-c", script.join("\n")], {
-      cwd: "/",
-      env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
-      detached: true,
-      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
+    const program = this.#spawner.start({
+      words: ["unshare", "--mount", "--", "sh", "-c", script.join("\n")],
+      environment: { PATH: SYSTEM_PATH, LC_ALL: "C" },
+      log: null,
+      ...DESCRIPTORS,
     });
-    child.unref();
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-    const standby: Standby = { ...kind, image, child, ended, talk: new LaunchTalk(child) };
+    program.letGo();
+    const standby: Standby = { ...kind, image, program, talk: new LaunchTalk(program) };
     try {
       await standby.talk.expect("standby");
       this.#ready = standby;
@@ -115,6 +115,6 @@ function isLike(standby: Standby | undefined, { diskMb, place, template }: Stand
 
 async function end(standby: Standby): Promise<void> {
   endBegun(standby);
-  await standby.ended;
+  await standby.program.ended;
   await rm(standby.image, { force: true });
 }

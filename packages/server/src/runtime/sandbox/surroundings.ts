@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { DriverOptions } from "../driver-options.ts";
 import type { HostProgram } from "../host-program.ts";
+import type { Spawner } from "../spawner/spawner.ts";
 import type { CarriedBubblewrap } from "./carried-bubblewrap.ts";
 import type { Cgroups } from "./cgroups.ts";
 import type { EtcFiles } from "./etc-files.ts";
@@ -23,6 +24,7 @@ export interface Surroundings {
   readonly cgroups: Cgroups | undefined;
   readonly identityMount: IdentityMount | null;
   readonly bubblewrap: CarriedBubblewrap;
+  readonly spawner: Spawner;
   readonly launcher: Launcher;
   readonly volumes: Volumes;
   readonly standbys: Standbys;
