@@ -94,9 +94,9 @@ async function* pieces(count) {
 `;
 
 export const PROBE_AGENTS: Readonly<Record<string, string>> = {
-  "python/raworc.json": JSON.stringify({ runtime: "python3", timeout_s: 6, env: { FLAVOUR: "vanilla" } }),
+  "python/raworc.json": JSON.stringify({ runtime: "python3", timeout_s: 10, env: { FLAVOUR: "vanilla" } }),
   "python/main.py": PYTHON,
-  "node/raworc.json": JSON.stringify({ runtime: "node", timeout_s: 6, env: { FLAVOUR: "vanilla" } }),
+  "node/raworc.json": JSON.stringify({ runtime: "node", timeout_s: 10, env: { FLAVOUR: "vanilla" } }),
   "node/package.json": JSON.stringify({ name: "probe", version: "1.0.0", type: "module", private: true }),
   "node/index.js": NODE,
 };

@@ -12,6 +12,7 @@ export * from "./failures.ts";
 export * from "./files.ts";
 export * from "./frames.ts";
 export * from "./host.ts";
+export * from "./http-body.ts";
 export * from "./lists.ts";
 export * from "./logs.ts";
 export * from "./manifest.ts";

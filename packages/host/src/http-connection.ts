@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type BodyReader, bodyReader } from "./http-body.ts";
+import { type BodyReader, bodyReader } from "@raworc/contract";
 import { HEAD_MAX_BYTES, type HttpHead, readHead } from "./http-head.ts";
 import { HttpRequest } from "./http-request.ts";
 import { HttpResponse } from "./http-response.ts";
@@ -73,7 +73,7 @@ export class HttpConnection {
       last: head.headers["connection"]?.toLowerCase() === "close",
       onEnd: () => this.#answered(exchange),
     });
-    const exchange: Exchange = { request, response, body: bodyReader(head), answered: false };
+    const exchange: Exchange = { request, response, body: bodyReader(head.headers), answered: false };
     this.#exchange = exchange;
     // What has come of the body is there when the call is made: most come whole.
     this.#readBody(exchange, after);

@@ -17,7 +17,9 @@ import {
 } from "@raworc/contract";
 import { z } from "zod";
 import { DriverError } from "./driver.ts";
-import { LineError, readJsonLines } from "./ndjson.ts";
+import type { HostCall } from "./host-call.ts";
+import { HostCalls, type JsonCall } from "./host-calls.ts";
+import { JsonLines, LineError, readJsonLines } from "./ndjson.ts";
 
 /** An end line holds a reply of 4 MiB, each byte of which JSON may write as six. */
 const LINE_MAX_BYTES = 26 * 1024 * 1024;
@@ -60,11 +62,15 @@ const DETAIL_MAX = 2000;
  */
 export class HostConnection {
   readonly #socketPath: string;
+  /** For what is short and comes often. */
+  readonly #calls: HostCalls;
+  /** For what carries bytes or lasts. */
   readonly #agent = new Agent({ keepAlive: true });
 
   /** The machine's side of the computer's socket directory. */
   constructor(socketDirectory: string) {
     this.#socketPath = join(socketDirectory, COMPUTER.hostSocket);
+    this.#calls = new HostCalls(this.#socketPath);
   }
 
   async health(signal: AbortSignal): Promise<HostHealth> {
@@ -93,17 +99,16 @@ export class HostConnection {
    * The lines of an answer from line `from` on. The host runs a message id once, however often it is posted. `onOpen` is
    * called when the host knows the message.
    */
-  async *message(
+  message(
     message: HostMessage,
-    options: { readonly from: number; readonly signal: AbortSignal; readonly onOpen?: () => void },
+    { from, onOpen, signal }: { readonly from: number; readonly signal: AbortSignal; readonly onOpen?: () => void },
   ): AsyncGenerator<HostMessageLine> {
-    const path = `/messages?from=${options.from}`;
-    const answer = await this.#open({ method: "POST", path, body: message, signal: options.signal });
-    options.onOpen?.();
-    const isLast = ({ type }: { readonly type: string }) => type === "end";
-    for await (const line of this.#lines(answer, MessageLineOrBeat, options.signal, isLast)) {
-      if (line.type !== "beat") yield line;
-    }
+    const call = { method: "POST", path: `/messages?from=${from}`, body: message, signal } as const;
+    const read = (value: unknown): HostMessageLine | undefined => {
+      const line = MessageLineOrBeat.parse(value);
+      return line.type === "beat" ? undefined : line;
+    };
+    return this.#callLines(call, { read, onOpen, last: "end" });
   }
 
   async cancelMessage(id: string, signal: AbortSignal): Promise<void> {
@@ -117,9 +122,9 @@ export class HostConnection {
   }
 
   /** Runs a command. Leaving the iteration, or the signal, kills all that it started. */
-  async *exec(request: HostExec, signal: AbortSignal): AsyncGenerator<HostExecLine> {
-    const answer = await this.#open({ method: "POST", path: "/exec", body: request, signal });
-    yield* this.#lines(answer, HostExecLine, signal);
+  exec(request: HostExec, signal: AbortSignal): AsyncGenerator<HostExecLine> {
+    const call = { method: "POST", path: "/exec", body: request, signal } as const;
+    return this.#callLines(call, { read: (value) => HostExecLine.parse(value), last: "exit" });
   }
 
   /** Asks the host to end everything and itself. */
@@ -167,7 +172,9 @@ export class HostConnection {
         if (head.length > 0) socket.unshift(head);
         resolve(socket);
       });
-      call.on("response", (answer) => this.#refusal(answer, signal).then(reject, reject));
+      call.on("response", (answer) => {
+        readBounded(answer, signal).then((text) => reject(refusal(answer.statusCode ?? 0, text)), reject);
+      });
       call.on("error", (error) => reject(signal.aborted ? signal.reason : unreachable(error)));
     });
     call.end();
@@ -182,23 +189,13 @@ export class HostConnection {
 
   /** Ends all calls, but no connection that one was turned into. Idempotent. */
   close(): void {
+    this.#calls.close();
     this.#agent.destroy();
   }
 
-  /** `isLast`: whether nothing comes after a line, as far as it matters. */
-  async *#lines<T>(
-    answer: IncomingMessage,
-    schema: z.ZodType<T>,
-    signal: AbortSignal,
-    isLast: (line: T) => boolean = () => false,
-  ): AsyncGenerator<T> {
-    let ends = false;
+  async *#lines<T>(answer: IncomingMessage, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T> {
     try {
-      for await (const value of readJsonLines(answer.iterator({ destroyOnReturn: false }), LINE_MAX_BYTES)) {
-        const line = schema.parse(value);
-        ends ||= isLast(line);
-        yield line;
-      }
+      for await (const value of readJsonLines(answer, LINE_MAX_BYTES)) yield schema.parse(value);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof LineError || error instanceof z.ZodError || isConnectionError(error)) {
@@ -206,14 +203,59 @@ export class HostConnection {
       }
       throw error;
     } finally {
-      if (ends) letEnd(answer);
-      else answer.destroy();
+      answer.destroy();
     }
   }
 
-  async #text(request: HostRequest, accepted: readonly number[] = []): Promise<string> {
-    const answer = await this.#open(request, accepted);
-    return readBounded(answer, request.signal);
+  /** The lines of a call's answer that `read` gives something of. After one of the type `last` nothing comes but the end. */
+  async *#callLines<T extends { readonly type: string }>(
+    request: JsonCall,
+    {
+      last,
+      onOpen,
+      read,
+    }: {
+      readonly read: (value: unknown) => T | undefined;
+      readonly last: string;
+      readonly onOpen?: (() => void) | undefined;
+    },
+  ): AsyncGenerator<T> {
+    const call = await this.#call(request);
+    onOpen?.();
+    const lines = new JsonLines(LINE_MAX_BYTES);
+    let due = false;
+    try {
+      for (let piece = await call.next(); piece !== undefined; piece = await call.next()) {
+        for (const value of lines.take(piece)) {
+          const line = read(value);
+          due ||= line?.type === last;
+          if (line !== undefined) yield line;
+        }
+      }
+      lines.end();
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw unreachable(error);
+    } finally {
+      call.leave({ due });
+    }
+  }
+
+  async #text(request: JsonCall, accepted: readonly number[] = []): Promise<string> {
+    return readText(await this.#call(request, accepted), request.signal);
+  }
+
+  /** A call whose answer has a status below 400, or an accepted one. All others are thrown as what they mean. */
+  async #call(request: JsonCall, accepted: readonly number[] = []): Promise<HostCall> {
+    const { signal } = request;
+    signal.throwIfAborted();
+    const call = this.#calls.begin(request);
+    const status = await call.status().catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw unreachable(error);
+    });
+    if (status < 400 || accepted.includes(status)) return call;
+    throw refusal(status, await readText(call, signal));
   }
 
   async #open(request: HostRequest, accepted: readonly number[] = []): Promise<IncomingMessage> {
@@ -225,18 +267,7 @@ export class HostConnection {
     });
     const status = answer.statusCode ?? 0;
     if (status < 400 || accepted.includes(status)) return answer;
-    throw await this.#refusal(answer, signal);
-  }
-
-  /** What an answer with a status of 400 or more means. */
-  async #refusal(answer: IncomingMessage, signal: AbortSignal): Promise<Error> {
-    const status = answer.statusCode ?? 0;
-    const failure = HostFailure.safeParse(parseJson(await readBounded(answer, signal)));
-    const { code, message } = failure.success ? failure.data.error : { code: "", message: `status ${status}` };
-    const detail = message.slice(0, DETAIL_MAX);
-    const passed = PASSED_ON.find((known) => known === code);
-    if (passed !== undefined) return new RaworcError(passed, detail);
-    return new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
+    throw refusal(status, await readBounded(answer, signal));
   }
 
   #send({ method, path, body, headers, lasting, signal, stream }: HostRequest): Promise<IncomingMessage> {
@@ -263,13 +294,31 @@ export class HostConnection {
   }
 }
 
-const END_GRACE_MS = 1000;
+/** What an answer with a status of 400 or more means. */
+function refusal(status: number, text: string): Error {
+  const failure = HostFailure.safeParse(parseJson(text));
+  const { code, message } = failure.success ? failure.data.error : { code: "", message: `status ${status}` };
+  const detail = message.slice(0, DETAIL_MAX);
+  const passed = PASSED_ON.find((known) => known === code);
+  if (passed !== undefined) return new RaworcError(passed, detail);
+  return new DriverError(`The session's host refused a call: ${detail}`, { transient: status >= 500 });
+}
 
-/** Nothing but the end of the answer is to come: with it, the connection is free for the next call. */
-function letEnd(answer: IncomingMessage): void {
-  const timer = setTimeout(() => answer.destroy(), END_GRACE_MS);
-  answer.once("close", () => clearTimeout(timer));
-  answer.resume();
+async function readText(call: HostCall, signal: AbortSignal): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  try {
+    for (let piece = await call.next(); piece !== undefined; piece = await call.next()) {
+      length += piece.length;
+      if (length > ANSWER_MAX_BYTES) throw new LineError("An answer is longer than it may be");
+      pieces.push(piece);
+    }
+  } catch (error) {
+    call.leave({ due: false });
+    signal.throwIfAborted();
+    throw unreachable(error);
+  }
+  return Buffer.concat(pieces).toString("utf8");
 }
 
 function bounded(signal: AbortSignal): AbortSignal {

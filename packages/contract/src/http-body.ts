@@ -1,4 +1,23 @@
-import { HttpError, type HttpHead } from "./http-head.ts";
+/** What the other side says is no HTTP/1.1 as the two ends of a host's socket speak it. */
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+}
+
+/** Names in lower case. */
+export type HttpHeaders = Readonly<Record<string, string | undefined>>;
+
+/** The lines of a head behind its first. Throws HttpError. */
+export function readHeaders(lines: readonly string[]): HttpHeaders {
+  const headers: Record<string, string> = Object.create(null);
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon < 1) throw new HttpError("A header without a name");
+    const name = line.slice(0, colon).toLowerCase();
+    if (name in headers) throw new HttpError(`The header ${name} comes twice`);
+    headers[name] = line.slice(colon + 1).trim();
+  }
+  return headers;
+}
 
 /** Longest line that tells of a chunk. */
 const LINE_MAX_BYTES = 1024;
@@ -9,7 +28,7 @@ const LINE_MAX_BYTES = 1024;
  */
 export type BodyReader = (bytes: Buffer, onPiece: (piece: Buffer) => void) => Buffer | undefined;
 
-export function bodyReader({ headers }: HttpHead): BodyReader {
+export function bodyReader(headers: HttpHeaders): BodyReader {
   const coding = headers["transfer-encoding"];
   const length = headers["content-length"];
   if (coding === undefined) return readLength(length === undefined ? 0 : parseLength(length, 10));
