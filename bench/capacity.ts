@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { figuresOf } from "./figures.ts";
 import type { Report } from "./report.ts";
 import { poolReady } from "./sessions.ts";
+import { someAtOnce } from "./some-at-once.ts";
 import { openSession, type Target } from "./target.ts";
 
 const BURST = 50;
@@ -10,7 +11,6 @@ const POOL = 10;
 const GROUP = 5;
 /** Sessions that are made side by side between two groups. */
 const FILL = 45;
-const AT_ONCE = 4;
 const MIB = 1024;
 
 /** Fifty creations at once, of which a pool serves ten. */
@@ -66,14 +66,6 @@ export async function benchCapacity({ client, runtime }: Target, report: Report,
   report.value(`${runtime}: memory of the machine for each`, "MiB", each);
   report.value(`${runtime}: sessions that its memory suffices for`, "count", Math.floor(before / each));
   await someAtOnce(ids, (id) => client.call("sessions.delete", { params: { id } }));
-}
-
-async function someAtOnce<Item>(items: readonly Item[], work: (item: Item) => Promise<unknown>): Promise<void> {
-  const rest = items.values();
-  const worker = async () => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
 /** MiB that the kernel could still give to programs. */
