@@ -8,12 +8,12 @@ import { COMPUTER } from "@raworc/contract";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOST_NODE_FLAGS } from "../../packages/host/src/node-flags.ts";
+import type { DockerDriver } from "../../packages/server/src/runtime/docker/docker-driver.ts";
+import { Names } from "../../packages/server/src/runtime/docker/names.ts";
 import {
   createDockerDriver,
-  type DockerDriver,
   type DockerDriverOptions,
-} from "../../packages/server/src/runtime/docker/docker-driver.ts";
-import { Names } from "../../packages/server/src/runtime/docker/names.ts";
+} from "../../packages/server/src/runtime/docker/open-docker-driver.ts";
 import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
 import { ensureHostProgram } from "../../packages/server/src/runtime/host-program.ts";
 import { memoryGroupOf } from "../../packages/server/src/runtime/memory-group.ts";

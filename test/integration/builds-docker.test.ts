@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createDockerDriver } from "../../packages/server/src/runtime/docker/docker-driver.ts";
+import { createDockerDriver } from "../../packages/server/src/runtime/docker/open-docker-driver.ts";
 import { BuildsFixture } from "../support/builds-fixture.ts";
 import { Repository } from "../support/repository.ts";
 import { describeWith } from "../support/requirements.ts";

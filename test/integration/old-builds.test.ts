@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DEFAULT_LIMITS } from "@raworc/contract";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { draftSession, requireImage } from "../../packages/server/src/operator/session-requests.ts";
-import { createDockerDriver } from "../../packages/server/src/runtime/docker/docker-driver.ts";
+import { createDockerDriver } from "../../packages/server/src/runtime/docker/open-docker-driver.ts";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import type { DriverOptions } from "../../packages/server/src/runtime/driver-options.ts";
 import { createSandboxDriver } from "../../packages/server/src/runtime/sandbox/sandbox-driver.ts";

@@ -14,7 +14,7 @@ export interface OpenDriverOptions extends DriverOptions {
 export function openDriver(options: OpenDriverOptions): Promise<DriverChoice> {
   const { engineSocket, sessionImage, log } = options;
   return chooseDriver(options.runtime, {
-    docker: async () => (await import("./docker/docker-driver.ts")).createDockerDriver(options),
+    docker: async () => (await import("./docker/open-docker-driver.ts")).createDockerDriver(options),
     sandbox: async () => (await import("./sandbox/sandbox-driver.ts")).createSandboxDriver(options),
     engineAnswers: () => engineAnswers(engineSocket),
     makeImages: () => makeImages(sessionImage, log),

@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { Limits } from "@raworc/contract";
-import { z } from "zod";
 import {
   type ArtifactSource,
   type BuildComposition,
@@ -24,71 +22,23 @@ import { ArtifactImages } from "./artifact-images.ts";
 import { ComputerStarter } from "./computer-starter.ts";
 import { Computers } from "./computers.ts";
 import { type HostProgramFlags, limitsConfig } from "./container-config.ts";
-import { ContainerStats, EngineInfo, InspectedImage, ListedImages } from "./engine-answers.ts";
-import { EngineClient, isStatus } from "./engine-client.ts";
+import { ContainerStats, type EngineInfo, InspectedImage, ListedImages } from "./engine-answers.ts";
+import { type EngineClient, isStatus } from "./engine-client.ts";
 import { EngineEvents } from "./engine-events.ts";
 import { FenceKeeper } from "./fence.ts";
-import { LABEL, Names } from "./names.ts";
+import { LABEL, type Names } from "./names.ts";
 import { OpenNetwork } from "./open-network.ts";
 import type { OwnChange } from "./own-changes.ts";
-import { PlainVolumes } from "./plain-volumes.ts";
-import { Shells } from "./shells.ts";
-import { ShortContainers } from "./short-containers.ts";
-import { SizedVolumes } from "./sized-volumes.ts";
-import { SocketDirectories } from "./socket-directories.ts";
+import type { Shells } from "./shells.ts";
+import type { ShortContainers } from "./short-containers.ts";
+import type { SocketDirectories } from "./socket-directories.ts";
 import type { Volumes } from "./volumes.ts";
 
-const Flags = z.object({ arguments: z.array(z.string()), environment: z.record(z.string(), z.string()) });
-const NO_FLAGS: HostProgramFlags = { arguments: [], environment: {} };
 const MILLISECONDS = 1000;
 /** How the engine lists an image that has no name. */
 const NO_TAG = "<none>:<none>";
 
-export interface DockerDriverOptions extends DriverOptions {
-  /** Null where the engine is not reached by a Unix socket. */
-  readonly engineSocket: string | null;
-  readonly sessionImage: string;
-  /** Left out: beside the session image. */
-  readonly builderImage?: string;
-}
-
-/** Throws DriverError where the configuration can't work, or no engine answers. */
-export async function createDockerDriver(options: DockerDriverOptions): Promise<DockerDriver> {
-  if (options.engineSocket === null) {
-    const message =
-      "The Docker engine is reached by a Unix socket only. Set DOCKER_HOST to unix:///path, or leave it out.";
-    throw new DriverError(message, { transient: false });
-  }
-  const { log, dataDirectory, sessionImage } = options;
-  const names = new Names(options.instanceId);
-  const directory = join(dataDirectory, "docker", names.folder);
-  const sockets = await SocketDirectories.open(join(directory, "s"));
-  const client = new EngineClient(options.engineSocket);
-  const shortContainers = new ShortContainers(client, names, sessionImage);
-  const info = await client.json({ method: "GET", path: "/info" }, EngineInfo).catch((error: unknown) => {
-    client.close();
-    throw error;
-  });
-  const engineVolumes = join(info.DockerRootDir, "volumes");
-  const shells = new Shells();
-  const sized = await SizedVolumes.open({ directory: join(directory, "volumes"), engineVolumes, names, shells });
-  if (sized.volumes === undefined) log.info({ reason: sized.problem }, "the disk limit of sessions is not enforced");
-  return new DockerDriver({
-    ...options,
-    client,
-    names,
-    directory,
-    sockets,
-    volumes: sized.volumes ?? new PlainVolumes(names, shortContainers),
-    shortContainers,
-    shells,
-    builderImage: options.builderImage ?? sessionImage.replace("session", "builder"),
-    flags: await readFlags(options.hostProgram.directory),
-    info,
-  });
-}
-
-interface DockerDriverParts extends DriverOptions {
+export interface DockerDriverParts extends DriverOptions {
   /** What is kept beside the engine. */
   readonly directory: string;
   readonly client: EngineClient;
@@ -419,10 +369,4 @@ function toCapabilities(info: EngineInfo, diskLimited: boolean): DriverCapabilit
     limitsBy: `cgroup v${info.CgroupVersion ?? "1"}, ${disk}`,
     separateUids: true,
   };
-}
-
-/** How Node.js is started for this host program, where it says. */
-async function readFlags(directory: string): Promise<HostProgramFlags> {
-  const text = await readFile(join(directory, "flags.json"), "utf8").catch(() => undefined);
-  return text === undefined ? NO_FLAGS : Flags.parse(JSON.parse(text));
 }
