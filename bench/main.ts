@@ -23,6 +23,8 @@ const { values } = parseArgs({
     capacity: { type: "string", default: "100" },
   },
 });
+// Whoever stops reading gets nothing more; what was made is removed all the same.
+process.stdout.on("error", () => undefined);
 const named = values.only?.split(",") ?? [];
 const wanted = (part: string) => values.only === undefined || named.includes(part);
 const runtimes = (["sandbox", "docker"] as const).filter(

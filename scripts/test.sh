@@ -29,9 +29,7 @@ find_parts() {
 
 # run_tests PROJECT…: true where all have passed.
 run_tests() {
-  local report
-  report=$(mktemp "$reports/XXXXXX.json")
-  npm run --silent test -- "${@/#/--project=}" --reporter=default --reporter=json --outputFile.json="$report"
+  npm run --silent test -- "${@/#/--project=}" --reporter=default --reporter=json --outputFile.json="$reports/$1.json"
 }
 
 failed=0
