@@ -55,6 +55,9 @@ describe("calls to a host", () => {
     expect(requests[0]).toMatch(/^POST \/x HTTP\/1\.1\r\n(.+\r\n)*content-length: 10\r\n\r\n{"a":"ä"}$/);
     await Promise.all([read(begin()), read(begin())]);
     expect(sockets.length).toBe(2);
+    // No more are kept than a host has use for.
+    await Promise.all(Array.from({ length: 20 }, () => read(begin())));
+    await vi.waitFor(() => expect(sockets.filter(({ destroyed }) => !destroyed).length).toBe(8));
   });
 
   it("take an answer however it is cut up", async () => {

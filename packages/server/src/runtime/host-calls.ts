@@ -8,6 +8,9 @@ export interface JsonCall {
   readonly signal: AbortSignal;
 }
 
+/** More than are used at once most of the time. */
+const FREE_MAX = 8;
+
 /** Calls with JSON to one host, each alone on its connection. Those that are free are kept for the next. */
 export class HostCalls {
   readonly #socketPath: string;
@@ -30,8 +33,8 @@ export class HostCalls {
       onFree: () => {
         this.#current.delete(socket);
         if (socket.destroyed) return;
-        socket.unref();
-        this.#free.push(socket);
+        if (this.#free.length === FREE_MAX) socket.destroy();
+        else this.#free.push(socket.unref());
       },
     });
     this.#current.set(socket, call);
