@@ -17,7 +17,7 @@ import {
 import { EgressProxy } from "../../packages/server/src/runtime/egress.ts";
 import { ensureHostProgram } from "../../packages/server/src/runtime/host-program.ts";
 import { memoryGroupOf } from "../../packages/server/src/runtime/memory-group.ts";
-import { describeWith } from "../support/requirements.ts";
+import { describeWith, skipWithout } from "../support/requirements.ts";
 import { claim, open, output, run, specOf } from "./computer-calls.ts";
 import { type DriverFixture, driverSuite } from "./driver-suite.ts";
 
@@ -113,11 +113,11 @@ describeWith(["docker"], "docker", () => {
     const signal = (): AbortSignal => AbortSignal.timeout(60_000);
     const networkMode = (id: string): Promise<string> =>
       docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", container(id));
-    /** Whether this machine is one where the driver connects computers to their network. */
-    const wires = process.geteuid?.() === 0;
+    /** Where the driver connects computers to their network itself, and tests may look into namespaces. */
+    const isRoot = process.geteuid?.() === 0;
 
     it("lets files be written again that stand still for a copy whose server was killed", async (test) => {
-      if (!driver.capabilities.limits.disk_mb) test.skip();
+      skipWithout(driver.capabilities.limits.disk_mb, test, "a limit of disk_mb");
       const spec = specOf();
       await open(driver, spec);
       const folder = join(fixture.dataDirectory, "docker", new Names(instanceId).folder, "volumes", spec.id);
@@ -226,7 +226,7 @@ describeWith(["docker"], "docker", () => {
     });
 
     it("connects open sessions to their network itself, and again where that was cut short", async (test) => {
-      if (!wires) test.skip();
+      skipWithout(isRoot, test, "root, to connect computers");
       const spec = specOf({ network: { mode: "open", allow: [] } });
       await open(driver, spec);
       expect(await networkMode(spec.id)).toBe("none");
@@ -250,7 +250,7 @@ describeWith(["docker"], "docker", () => {
     });
 
     it("has the network again that somebody removed below running sessions", async (test) => {
-      if (!wires) test.skip();
+      skipWithout(isRoot, test, "root, to connect computers");
       const spec = specOf({ network: { mode: "open", allow: [] } });
       await open(driver, spec);
       const { network, bridge } = new Names(instanceId);
@@ -319,7 +319,7 @@ describeWith(["docker"], "docker", () => {
     });
 
     it("follows no link that a root inside makes", async (test) => {
-      if (process.geteuid?.() !== 0) test.skip();
+      skipWithout(isRoot, test, "root");
       const spec = specOf({ root: true });
       const victim = specOf();
       await Promise.all([open(driver, spec), open(driver, victim)]);

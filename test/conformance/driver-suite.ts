@@ -1,15 +1,17 @@
 import { randomUUIDv7 } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { COMPUTER } from "@raworc/contract";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RuntimeDriver } from "../../packages/server/src/runtime/driver.ts";
 import { HostConnection } from "../../packages/server/src/runtime/host-connection.ts";
+import { skipWithout } from "../support/requirements.ts";
 import { openSwap } from "../support/swap.ts";
+import { buildsSuite } from "./builds-suite.ts";
 import { claim, noticeOf, open, output, run, specOf } from "./computer-calls.ts";
+import { limitsSuite } from "./limits-suite.ts";
+import { networkSuite } from "./network-suite.ts";
+import type { SuiteComputers } from "./suite-computers.ts";
 
 /** The machine's side of a driver under test. All drivers of a fixture share the data directory. */
 export interface DriverFixture {
@@ -49,6 +51,18 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
     };
     const remove = (id: string): Promise<void> => driver.remove(id, { volume: true });
     const inside = (command: string | string[], id = shared): Promise<string> => output(driver, id, command);
+    const computers: SuiteComputers = {
+      get driver() {
+        return driver;
+      },
+      get shared() {
+        return shared;
+      },
+      started,
+      remove,
+      inside,
+      traces: (id) => fixture.traces(id),
+    };
 
     beforeAll(async () => {
       fixture = await makeFixture();
@@ -152,70 +166,7 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
       expect(await inside("getent hosts localhost | wc -l; (ls /dev/pts/ptmx && true) | wc -l")).toBe("1\n1");
     });
 
-    describe("network", () => {
-      let server: Server;
-      let port: number;
-
-      beforeAll(async () => {
-        server = createServer((_, response) => response.end("reached the machine"));
-        await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
-        port = (server.address() as AddressInfo).port;
-      });
-      afterAll(() => new Promise((resolve) => server.close(resolve)));
-
-      /** Connects to each address for real, and names those that let it. */
-      const reachable = (id: string, addresses: readonly string[]): Promise<string> =>
-        inside(
-          [
-            "node",
-            "-e",
-            `const net = require("node:net");
-             for (const host of ${JSON.stringify(addresses)}) {
-               const socket = net.connect({ host, port: ${port}, timeout: 1500 }, () => { console.log(host); socket.destroy(); });
-               socket.on("error", () => {}).on("timeout", () => socket.destroy());
-             }`,
-          ],
-          id,
-        );
-      const own = (): string[] => [
-        ...Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address)),
-        "169.254.169.254",
-      ];
-      /** Asks the proxy inside for an address. */
-      const proxied = (id: string, url: string): Promise<string> =>
-        inside(
-          [
-            "node",
-            "-e",
-            `require("node:http").get({ host: "127.0.0.1", port: 3128, path: ${JSON.stringify(url)} },
-               (answer) => { process.stdout.write(answer.statusCode + " "); answer.pipe(process.stdout); })
-               .on("error", (error) => console.log(error.code));`,
-          ],
-          id,
-        );
-
-      it("none has no way to anything", async () => {
-        expect(await reachable(shared, own())).toBe("");
-        expect(await proxied(shared, `http://localhost:${port}/`)).toBe("ECONNREFUSED");
-        expect((await run(driver, shared, "getent hosts example.com")).exitCode).not.toBe(0);
-      });
-
-      it("open has no way to the machine's own addresses", async () => {
-        const id = await started({ network: { mode: "open", allow: [] } });
-        expect(await reachable(id, own())).toBe("");
-        await remove(id);
-      });
-
-      it("allowlist reaches what is listed by the proxy alone", async () => {
-        const id = await started({ network: { mode: "allowlist", allow: ["*.example.com"] } });
-        expect(await reachable(id, own())).toBe("");
-        expect(await proxied(id, `http://localhost:${port}/`)).toBe("200 reached the machine");
-        expect(await proxied(id, `http://127.0.0.1:${port}/`)).toMatch(/^403 /);
-        expect(await proxied(id, "http://raworc.example.org/")).toMatch(/^403 /);
-        expect(await inside("echo $HTTPS_PROXY", id)).toBe(COMPUTER.egressProxy);
-        await remove(id);
-      });
-    });
+    networkSuite(computers);
 
     it("keeps files through stop and start, and only files", async () => {
       const id = await started();
@@ -272,14 +223,9 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
     });
 
     it("gives a frozen computer's memory back where the machine can swap", async (test) => {
+      skipWithout(driver.capabilities.limits.memory_mb, test, "a limit of memory_mb");
       const swap = await openSwap(256);
-      if (swap === undefined || !driver.capabilities.limits.memory_mb) {
-        process.stderr.write(
-          `\n!!! SKIPPED: ${name}: memory is given back, no swap can be added or limits are not kept\n\n`,
-        );
-        await swap?.close();
-        return test.skip();
-      }
+      if (swap === undefined) return skipWithout(false, test, "room to swap that can be added");
       try {
         const id = await started();
         const sum = await inside("head -c 30M /dev/urandom > /dev/shm/random; sha256sum /dev/shm/random", id);
@@ -413,122 +359,9 @@ export function driverSuite(name: string, makeFixture: () => Promise<DriverFixtu
       expect(await fixture.traces(spec.id)).toEqual([]);
     });
 
-    describe("limits", () => {
-      const limits = { cpus: 1, memory_mb: 256, disk_mb: 96, pids: 64 };
-      let id: string;
+    limitsSuite(computers);
 
-      beforeAll(async () => {
-        id = await started({ limits });
-      });
-      afterAll(() => remove(id));
-
-      it("ends what takes too much memory, and not the host", async (test) => {
-        if (!driver.capabilities.limits.memory_mb) test.skip();
-        const { exitCode, signal } = await run(driver, id, [
-          "node",
-          "-e",
-          "const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1));",
-        ]);
-        expect(exitCode).not.toBe(0);
-        expect(signal ?? exitCode).toBeTruthy();
-        expect(await inside("head -c 300000000 /dev/zero > /dev/shm/fill; rm -f /dev/shm/fill; echo done", id)).toBe(
-          "done",
-        );
-      });
-
-      it("stops a fork bomb", async (test) => {
-        if (!driver.capabilities.limits.pids) test.skip();
-        const bomb = "trap 'kill 0' EXIT; i=0; while [ $i -lt 200 ]; do sleep 20 & i=$((i+1)); done; echo all";
-        expect((await run(driver, id, bomb)).stdout).not.toContain("all");
-        expect(await inside("echo here", id)).toBe("here");
-      });
-
-      it("ends a full disk with an error, in all writable places together", async (test) => {
-        if (!driver.capabilities.limits.disk_mb) test.skip();
-        const fill = "for place in /session/workspace /tmp /var/tmp; do head -c 80000000 /dev/zero > $place/fill; done";
-        const { stderr } = await run(driver, id, fill);
-        expect(stderr).toContain("No space left on device");
-        const bytes = await inside("cat /session/workspace/fill /tmp/fill /var/tmp/fill | wc -c", id);
-        expect(Number(bytes)).toBeLessThan(limits.disk_mb * 1024 * 1024);
-        await inside("rm -f /session/workspace/fill /tmp/fill /var/tmp/fill", id);
-      });
-
-      it("changes limits while the computer runs", async (test) => {
-        if (!driver.capabilities.limits.pids) test.skip();
-        await driver.changeLimits(id, { ...limits, pids: 128, memory_mb: 384, cpus: 0.5 });
-        const crowd = "i=0; while [ $i -lt 80 ]; do sleep 20 & i=$((i+1)); done; kill $(jobs -p); echo all";
-        expect((await run(driver, id, crowd)).stdout).toContain("all");
-      });
-    });
-
-    describe("builds", () => {
-      const key = `key${randomUUIDv7().replaceAll("-", "")}`;
-      const path = `${COMPUTER.artifacts}/${key}`;
-      const hostile = [
-        `mkdir -p ${path}/sub && cd ${path}`,
-        "echo 'built' > sub/file && chmod 600 sub/file && printf '#!/bin/sh\\necho ran\\n' > run && chmod 4755 run",
-        "ln -s /etc/shadow shadow && ln -s / everything && ln -s sub inner && ln sub/file hard",
-        "mkfifo pipe && ln -s /proc/self/environ environ && mkdir closed && echo x > closed/file && chmod 0700 closed",
-        `printf x > "$(printf 'odd\\nname')"`,
-      ].join(" && ");
-
-      it("turns a builder's folder into an artifact for sessions", async () => {
-        const builder = await started({
-          kind: "builder",
-          limits: { cpus: 1, memory_mb: 512, disk_mb: 512, pids: 256 },
-        });
-        await inside(hostile, builder);
-        expect(await driver.hasArtifact(key)).toBe(false);
-        const signal = AbortSignal.timeout(60_000);
-        await driver.storeArtifact(key, { computerId: builder, path }, signal);
-        await driver.storeArtifact(key, { computerId: builder, path }, signal);
-        expect(await driver.hasArtifact(key)).toBe(true);
-        await expect(
-          driver.storeArtifact(`${key}x`, { computerId: builder, path: `${path}/nowhere` }, signal),
-        ).rejects.toThrow();
-        expect(await driver.hasArtifact(`${key}x`)).toBe(false);
-        await remove(builder);
-        expect(await fixture.traces(builder)).toEqual([]);
-      });
-
-      it("starts sessions of a build with its artifacts, read-only and harmless", async () => {
-        const buildId = randomUUIDv7();
-        const signal = AbortSignal.timeout(60_000);
-        const composition = { buildId, spaceName: "a--b_-_c", spaceId: "space", artifactKeys: [key] };
-        const tag = await driver.composeBuild(composition, signal);
-        expect(tag).toBe(driver.buildTag(composition));
-        expect(driver.buildTag({ buildId, spaceName: "default" })).toBe(`raworc_space_default:${buildId}`);
-        const id = await started({ build: { buildId, imageTag: tag, artifactKeys: [key] } });
-        expect(await inside(`cat ${path}/sub/file ${path}/hard ${path}/closed/file; ${path}/run`, id)).toBe(
-          "built\nbuilt\nx\nran",
-        );
-        expect(await inside(`find ${path} -perm /7000; find ${path} -type b -o -type c -o -type s`, id)).toBe("");
-        expect((await run(driver, id, `cat ${path}/shadow`)).exitCode).not.toBe(0);
-        expect((await run(driver, id, `touch ${path}/new || touch ${path}/sub/file`)).exitCode).not.toBe(0);
-        await remove(id);
-        await driver.removeBuild(tag);
-        await driver.removeBuild(tag);
-        await driver.removeArtifact(key);
-        await driver.removeArtifact(key);
-        expect(await driver.hasArtifact(key)).toBe(false);
-      });
-
-      it("refuses a build whose artifact is gone", async () => {
-        const composition = {
-          buildId: randomUUIDv7(),
-          spaceName: "default",
-          spaceId: "space",
-          artifactKeys: [`${key}gone`],
-        };
-        await expect(driver.composeBuild(composition, AbortSignal.timeout(30_000))).rejects.toThrow(/artifact/i);
-      });
-
-      it("names its toolchain the same way each time", async () => {
-        const toolchain = await driver.toolchain();
-        expect(toolchain).toMatch(/^[0-9a-f]{16,}$/);
-        expect(await driver.toolchain()).toBe(toolchain);
-      });
-    });
+    buildsSuite(computers);
 
     it("shows another installation nothing", async () => {
       const other = await fixture.open(randomUUIDv7());

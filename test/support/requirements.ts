@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { request } from "node:http";
-import { describe } from "vitest";
+import { describe, type TestContext } from "vitest";
 import { findDatabaseProduct } from "./database-products.ts";
 
 /** Real things that a suite may need and a machine may lack. */
@@ -61,4 +61,13 @@ export function describeWith(requirements: readonly Requirement[], name: string,
   }
   process.stderr.write(`\n!!! ${reason}\n\n`);
   describe.skip(name, body);
+}
+
+/** Skips a test loudly where the machine lacks what it is about; with CI=true that is a failure. */
+export function skipWithout(there: boolean, test: TestContext, what: string): void {
+  if (there) return;
+  const reason = `SKIPPED: ${test.task.name}: needs ${what}, not found on this machine`;
+  if (process.env["CI"] === "true") throw new Error(reason);
+  process.stderr.write(`\n!!! ${reason}\n\n`);
+  test.skip();
 }
