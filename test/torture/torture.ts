@@ -103,15 +103,16 @@ async function settle(client: Client, ledger: Ledger, machine: Machine, history:
     sessions.push(session);
     // Creations whose answers were lost are somebody's too.
     ledger.know(session.id);
-    if (session.state !== "paused" && session.state !== "error") continue;
-    await client.call("sessions.resume", { params: { id: session.id } });
+    if (session.state === "error") await client.call("sessions.resume", { params: { id: session.id } });
   }
   for (const { id } of sessions) {
     for (;;) {
       const { state } = await client.call("sessions.get", { params: { id } });
+      // The pause of a busy one comes with the end of its message, and those that wait go on waiting.
+      if (state === "paused") await client.call("sessions.resume", { params: { id } });
       const messages = await client.call("messages.list", { params: { id }, query: { limit: 1000 } });
       const open = messages.filter(({ status }) => status === "queued" || status === "running");
-      if (open.length === 0 && state !== "init" && state !== "busy") break;
+      if (open.length === 0 && state !== "init" && state !== "busy" && state !== "paused") break;
       if (Date.now() > deadline) {
         history.violation(`${id} is still ${state} with ${open.length} messages without an end`);
         break;
